@@ -1,0 +1,51 @@
+"""The wait-for graph: which waits can never end.
+
+An agent that is quiet goes on when *any one* of its open waits is delivered (it may hold them in a race, or under a
+timeout), so it is stuck only if *all* of them are stuck. A queued invocation needs *all* that stands before it, and
+that is stuck when what its agent runs now is stuck. A timer, a step or a promise is never stuck: time passes, the step
+ends, and a promise may be completed by any agent or cell. So a deadlock is a set of agents that wait for each other and
+for nothing else, and reporting one is never a false alarm.
+
+Checked each time an agent comes to rest with open waits, which is the moment a wait starts; the first wait that is not
+stuck ends the search, so the check is short unless there is a deadlock.
+"""
+
+from workbench.core.state import Agent, Invocation, State, Wait
+
+
+def find_deadlock(state: State, uid: int) -> list[tuple[Agent, Wait]]:
+    """The cycle of stuck agents that `uid` closes: each with the wait that leads to the next; empty when there is none."""
+    stuck = _stuck_from(state, uid)
+    if stuck is None:
+        return []
+    path: list[tuple[Agent, Wait]] = []
+    seen: dict[int, int] = {}
+    agent = state.agents[uid]
+    while agent.uid not in seen:
+        seen[agent.uid] = len(path)
+        wait = next(iter(agent.waits.values()))
+        path.append((agent, wait))
+        assert isinstance(wait.on, Invocation)
+        agent = state.agents[wait.on.target]
+    return path[seen[agent.uid] :]
+
+
+def _stuck_from(state: State, uid: int) -> set[int] | None:
+    """All agents reachable from `uid` along waits if every one of them is stuck, else None."""
+    reached = {uid}
+    todo = [uid]
+    while todo:
+        agent = state.agents[todo.pop()]
+        if agent.current is None or not agent.waits:
+            return None
+        for wait in agent.waits.values():
+            invocation = wait.on
+            if not isinstance(invocation, Invocation) or invocation.settled:
+                return None
+            target = state.agents.get(invocation.target)
+            if target is None or target.current is None:
+                return None
+            if target.uid not in reached:
+                reached.add(target.uid)
+                todo.append(target.uid)
+    return reached

@@ -1,0 +1,264 @@
+"""Every error of the workbench. Fields are data; the message is built from them: what, why, do.
+
+The tree (a test compares it with the classes):
+
+- `WorkbenchError`
+    - `AgentIdError` (also `ValueError`)
+    - `AgentTypeError` (also `TypeError`)
+    - `DeadlockError`
+    - `DecodingError` (also `ValueError`)
+    - `DivergenceError`
+    - `EncodingError` (also `TypeError`)
+    - `InvocationError`
+        - `InvocationGroupError` (also `ExceptionGroup`)
+    - `JobConflictError`
+    - `NotInAgentError` (also `RuntimeError`)
+    - `OutcomeUnknown`
+    - `PromiseNotFound` (also `LookupError`)
+    - `RaceError` (also `ValueError`)
+    - `SessionError`
+        - `CrashedError`
+        - `SessionClosedError`
+    - `StoreError`
+        - `StoreCorruptError`
+        - `StoreFormatError`
+        - `StoreInUseError`
+        - `StoreReadOnlyError`
+    - `UnknownAgentError` (also `LookupError`)
+    - `UnsupportedError` (also `NotImplementedError`)
+"""
+
+import builtins
+from typing import Final
+
+
+class WorkbenchError(Exception):
+    """Base of all. `what` happened to which ids and values, `why` in one clause, `do` as one imperative line."""
+
+    def __init__(self, what: str, why: str = "", do: str = "") -> None:
+        super().__init__(what, why, do)
+        self.what, self.why, self.do = what, why, do
+
+    def __str__(self) -> str:
+        text = f"{self.what}: {self.why}." if self.why else f"{self.what}."
+        return f"{text} {self.do[:1].upper()}{self.do[1:]}." if self.do else text
+
+
+class AgentIdError(WorkbenchError, ValueError):
+    """A text or a value that cannot be an agent's or a promise's name."""
+
+
+class AgentTypeError(WorkbenchError, TypeError):
+    """A class that cannot be an agent, or a call that does not fit a method."""
+
+
+class UnknownAgentError(WorkbenchError, LookupError):
+    """An agent, an invocation or an agent type that the session does not know."""
+
+
+class EncodingError(WorkbenchError, TypeError):
+    """A value that cannot be copied between agents; `path` leads to the part that is at fault, as `args[1]['model']`."""
+
+    def __init__(self, path: str, why: str, do: str) -> None:
+        super().__init__(path, why, do)
+        self.path = path
+
+
+class DecodingError(WorkbenchError, ValueError):
+    """Stored bytes that do not hold a value the reader may build."""
+
+    def __init__(self, why: str, do: str) -> None:
+        super().__init__("a stored value cannot be read", why, do)
+        self.args = (why, do)
+
+
+class NotInAgentError(WorkbenchError, RuntimeError):
+    """Something that only agent code may call was called from somewhere else."""
+
+
+class RaceError(WorkbenchError, ValueError):
+    """`race` or `race_ok` of nothing: no call can ever come first."""
+
+
+class UnsupportedError(WorkbenchError, NotImplementedError):
+    """Agent code asked its event loop for something that cannot be replayed, such as a socket."""
+
+
+class PromiseNotFound(WorkbenchError, LookupError):  # noqa: N818 - the name is Golem's
+    """No promise has this id: never made, made in another store, or its agent was deleted."""
+
+
+class OutcomeUnknown(WorkbenchError):  # noqa: N818 - the name says what is the case
+    """A step that may not run twice was under way when the process died; whether it took effect is not known."""
+
+
+class DeadlockError(WorkbenchError):
+    """A call whose answer could never come, because its target waits for the caller.
+
+    Attributes:
+        cycle: `(agent, method, line)` of each call of the cycle, the refused one last.
+        edge: the index in `cycle` of the call to turn into `.trigger`.
+    """
+
+    def __init__(self, cycle: list[tuple[str, str, str]], edge: int = -1) -> None:
+        self.cycle = [(str(a), str(m), str(line)) for a, m, line in cycle]
+        self.edge = edge % len(self.cycle)
+        steps = "; ".join(
+            f"{agent} waits for {self.cycle[(i + 1) % len(self.cycle)][0]} ({method} called at {line or 'unknown line'})"
+            for i, (agent, method, line) in enumerate(self.cycle)
+        )
+        _, method, line = self.cycle[self.edge]
+        what = "a call to the agent itself" if len(self.cycle) == 1 else f"a cycle of {len(self.cycle)} waiting agents"
+        do = f"change the call at {line or 'that line'} to `.{method.rpartition('.')[2]}.trigger(...)`, and pass a promise if its result is needed"
+        super().__init__(f"deadlock refused, {what}", steps, do)
+        self.args = (self.cycle, self.edge)
+
+
+class DivergenceError(WorkbenchError):
+    """Agent code asked for something else than its oplog holds.
+
+    Attributes:
+        agent: text of the agent id.
+        index: oplog index at which the two part.
+        expected: what the oplog holds; `expected_line` is where the code asked for it then.
+        got: what the code asks for now; `got_line` is where.
+    """
+
+    def __init__(
+        self, agent: str, index: int, expected: str, got: str, expected_line: str = "", got_line: str = ""
+    ) -> None:
+        at_then = f" (from {expected_line})" if expected_line else ""
+        at_now = f" (at {got_line})" if got_line else ""
+        super().__init__(
+            f"{agent} diverged at oplog index {index}",
+            f"the oplog holds {expected}{at_then}, the code asked for {got}{at_now}; "
+            "the agent's code changed, or it read something outside the log",
+            f"undo the change, or revert it: client.revert(to={max(index - 1, 1)})",
+        )
+        self.agent, self.index, self.expected, self.got = agent, index, expected, got
+        self.expected_line, self.got_line = expected_line, got_line
+        self.args = (agent, index, expected, got, expected_line, got_line)
+
+
+class JobConflictError(WorkbenchError):
+    """A named job, or a key, was used before for other work."""
+
+
+class SessionError(WorkbenchError):
+    """The session cannot take or finish this."""
+
+
+class SessionClosedError(SessionError):
+    """The session was closed; what it had accepted goes on when the store is opened again."""
+
+
+class CrashedError(SessionError):
+    """A (simulated) crash lost this before it was committed; it was never acknowledged."""
+
+
+class StoreError(WorkbenchError):
+    """The store cannot be used."""
+
+
+class StoreInUseError(StoreError):
+    """Somebody else owns the store: one owner at a time."""
+
+
+class StoreFormatError(StoreError):
+    """The file is no store of ours, or of a newer format."""
+
+
+class StoreCorruptError(StoreError):
+    """The log's chain does not hold: bytes on disk changed behind our back."""
+
+
+class StoreReadOnlyError(StoreError):
+    """The session was opened to read only."""
+
+
+class InvocationError(WorkbenchError):
+    """A method of an agent raised. When the original is a built-in exception, this is an instance of that class too.
+
+    Attributes:
+        agent_id: text of the agent whose method raised.
+        method: its name.
+        error_type: name of the original exception's class.
+        message: the original's text.
+        remote_traceback: the traceback inside the agent, as text.
+    """
+
+    def __init__(self, agent_id: str, method: str, error_type: str, message: str, remote_traceback: str = "") -> None:
+        BaseException.__init__(self, agent_id, method, error_type, message, remote_traceback)
+        self.args = (agent_id, method, error_type, message, remote_traceback)
+        self.agent_id, self.method, self.error_type = agent_id, method, error_type
+        self.remote_traceback = remote_traceback
+        if not isinstance(self, BaseExceptionGroup):  # a group carries its message itself, read-only
+            self.message = message
+        self.what, self.why, self.do = f"{agent_id}.{method} raised {error_type}", message, ""
+
+    def __str__(self) -> str:
+        head = f"{self.agent_id}.{self.method} raised {self.error_type}: {self.message}"
+        return f"{head}\n\n{self.remote_traceback}" if self.remote_traceback else head
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return invocation_error, self.args
+
+
+_PLAIN: Final = frozenset({"Exception", "StopIteration", "StopAsyncIteration"})
+"""Reported as a plain `InvocationError`: it is an `Exception` already, and the other two would steer whoever awaits."""
+_combined: dict[str, type[InvocationError]] = {}
+
+
+def invocation_error(
+    agent_id: str,
+    method: str,
+    error_type: str,
+    message: str,
+    remote_traceback: str = "",
+    parts: tuple[Exception, ...] = (),
+) -> InvocationError:
+    """Build the error for a method that raised; `except ValueError` catches it when the original was one.
+
+    `parts` are the members when the original was an `ExceptionGroup`.
+    """
+    original = getattr(builtins, error_type, None)
+    if not (isinstance(original, type) and issubclass(original, Exception)) or error_type in _PLAIN:
+        return InvocationError(agent_id, method, error_type, message, remote_traceback)
+    if issubclass(original, BaseExceptionGroup):
+        if not parts:
+            return InvocationError(agent_id, method, error_type, message, remote_traceback)
+        return InvocationGroupError(agent_id, method, error_type, message, remote_traceback, parts)
+    cls = _combined.get(error_type)
+    if cls is None:
+        # The built-in comes first as base, because only its own `__new__` may make it; the looks stay ours.
+        looks = {name: InvocationError.__dict__[name] for name in ("__init__", "__str__", "__reduce__", "__module__")}
+        cls = _combined[error_type] = type("InvocationError", (original, InvocationError), looks)
+    error = original.__new__(cls)
+    InvocationError.__init__(error, agent_id, method, error_type, message, remote_traceback)
+    return error
+
+
+class InvocationGroupError(InvocationError, ExceptionGroup[Exception]):
+    """A method of an agent raised an `ExceptionGroup`; its members are here too, so `except*` works."""
+
+    def __new__(cls, *args: object) -> "InvocationGroupError":
+        message, parts = args[3], args[5]
+        return ExceptionGroup.__new__(cls, str(message), list(parts))  # type: ignore[call-overload,no-any-return]
+
+    def __init__(
+        self,
+        agent_id: str,
+        method: str,
+        error_type: str,
+        message: str,
+        remote_traceback: str,
+        parts: tuple[Exception, ...],
+    ) -> None:
+        InvocationError.__init__(self, agent_id, method, error_type, message, remote_traceback)
+        self.args = (agent_id, method, error_type, message, remote_traceback, tuple(parts))  # so that it pickles
+
+    def derive(self, excs: "list[Exception]") -> "InvocationGroupError":  # type: ignore[override]
+        """The same report over some of the members, as `except*` asks for."""
+        return InvocationGroupError(
+            self.agent_id, self.method, self.error_type, self.message, self.remote_traceback, tuple(excs)
+        )

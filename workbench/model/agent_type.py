@@ -1,0 +1,261 @@
+"""Agent types: what the `@agent` decorator reads off a class, and the registry of classes by name.
+
+A type's name is its class's name. Running a notebook cell again registers the class anew; the newest registration counts.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from workbench.errors import AgentTypeError, UnknownAgentError
+from workbench.ids import AgentId
+from workbench.model.codec import KnownTypes, known_types
+
+RESERVED: Final = frozenset({"agent_id", "phantom_id", "status", "delete", "interrupt", "resume", "revert", "fork"})
+"""Names that every client has; an agent's method may not take them."""
+
+_JSON_TYPES: Final = frozenset({str, int, bool, type(None)})
+
+
+class MethodType:
+    """One public method of an agent class.
+
+    Attributes:
+        name: the method's name.
+        function: the plain function.
+        is_async: made with `async def`.
+        takes: classes that its arguments may be instances of.
+        gives: classes that its result may be an instance of.
+    """
+
+    __slots__ = (
+        "at_least",
+        "at_most",
+        "function",
+        "gives",
+        "is_async",
+        "keyword_only",
+        "name",
+        "owner",
+        "signature",
+        "takes",
+    )
+
+    def __init__(self, owner: str, name: str, function: Callable[..., Any]) -> None:
+        self.owner, self.name, self.function = owner, name, function
+        self.is_async = inspect.iscoroutinefunction(function)
+        full = inspect.signature(function)
+        self.signature = full.replace(parameters=list(full.parameters.values())[1:])
+        parameters = self.signature.parameters.values()
+        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.at_least = sum(p.default is p.empty for p in positional)
+        self.at_most = 1 << 30 if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional)
+        self.keyword_only = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
+        hints = _hints(function)
+        self.takes: KnownTypes = known_types([h for n, h in hints.items() if n != "return"])
+        self.gives: KnownTypes = known_types([hints["return"]] if "return" in hints else [])
+
+    def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        """The arguments as the value that travels: a list, or `{"args": …, "kwargs": …}` where keywords are needed.
+
+        Raises:
+            AgentTypeError: they do not fit the signature.
+        """
+        if not kwargs and self.at_least <= len(args) <= self.at_most and not self.keyword_only:
+            return list(args)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise AgentTypeError(
+                f"{self.owner}.{self.name} cannot be called with these arguments",
+                str(error),
+                f"call it as {self.name}{self.signature}",
+            ) from None
+        if bound.kwargs:
+            return {"args": list(bound.args), "kwargs": bound.kwargs}
+        return list(bound.args)
+
+
+class AgentType:
+    """What the session knows of an agent class.
+
+    Raises:
+        AgentTypeError: the class cannot be an agent; says why and what to change.
+    """
+
+    __slots__ = ("cls", "ephemeral", "hints", "methods", "name", "needs", "parameters", "signature")
+
+    def __init__(self, cls: type, *, ephemeral: bool = False, name: str | None = None) -> None:
+        if not isinstance(cls, type):
+            raise AgentTypeError(f"{cls!r} is no class", "an agent is made from a class", "write @agent above a class")
+        self.cls, self.ephemeral, self.name = cls, ephemeral, name or cls.__name__
+        self.methods = _methods(cls, self.name)
+        init: Callable[..., Any] = cls.__init__
+        plain = init is object.__init__
+        full = inspect.Signature() if plain else inspect.signature(init)
+        self.signature = full if plain else full.replace(parameters=list(full.parameters.values())[1:])
+        for parameter in self.signature.parameters.values():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
+                raise AgentTypeError(
+                    f"{self.name}.__init__ takes {parameter}",
+                    "constructor parameters are an agent's identity, in order",
+                    "use plain positional parameters",
+                )
+        self.parameters = len(self.signature.parameters)
+        self.hints = {} if plain else _hints(init)
+        self.needs = [self.hints.get(n) for n in self.signature.parameters]
+
+    def agent_id(self, args: tuple[object, ...], kwargs: dict[str, object]) -> AgentId:
+        """The id for constructor arguments; defaults are filled in, values brought to their annotated type.
+
+        Raises:
+            AgentTypeError: they do not fit the constructor.
+            AgentIdError: one of them has no canonical text.
+        """
+        if kwargs or len(args) != self.parameters:
+            try:
+                bound = self.signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise AgentTypeError(
+                    f"no agent {self.name} can have these parameters",
+                    str(error),
+                    f"write {self.name}.get{self.signature}",
+                ) from None
+            bound.apply_defaults()
+            args = bound.args
+        values = tuple(
+            v if type(v) is need or (need is None and type(v) in _JSON_TYPES) else _to_json(v, need)
+            for v, need in zip(args, self.needs, strict=True)
+        )
+        return AgentId(self.name, values)
+
+    def construct(self, agent_id: AgentId) -> object:
+        """Run the constructor with the parameters of an id, in their annotated types."""
+        values = [_from_json(v, need) for v, need in zip(agent_id.parameters, self.needs, strict=True)]
+        return self.cls(*values)
+
+    def method(self, name: str) -> MethodType:
+        """A method by name.
+
+        Raises:
+            AgentTypeError: the class has no such public method.
+        """
+        try:
+            return self.methods[name]
+        except KeyError:
+            raise AgentTypeError(
+                f"agent type {self.name} has no method {name!r}",
+                f"it has {', '.join(sorted(self.methods)) or 'none'}",
+                "check the spelling, or run the cell that defines the class again",
+            ) from None
+
+
+def _methods(cls: type, name: str) -> dict[str, MethodType]:
+    found: dict[str, MethodType] = {}
+    for attribute, raw in inspect.getmembers_static(cls):
+        if attribute.startswith("_") or not inspect.isfunction(raw):
+            continue
+        if attribute in RESERVED:
+            raise AgentTypeError(
+                f"{name}.{attribute} cannot be an agent's method",
+                "each client has that name for its own use",
+                "rename the method",
+            )
+        if inspect.isasyncgenfunction(raw) or inspect.isgeneratorfunction(raw):
+            raise AgentTypeError(f"{name}.{attribute} is a generator", "a call has one result", "return a list")
+        if inspect.signature(raw).parameters:
+            found[attribute] = MethodType(name, attribute, raw)
+    return found
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations of a function; one that cannot be resolved counts as absent, the others stay."""
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception:  # noqa: BLE001 - a name that is not defined yet, or not a type at all: any error may come
+        raw = dict(getattr(function, "__annotations__", {}))
+        space = getattr(function, "__globals__", {})
+        resolved: dict[str, Any] = {}
+        for name, hint in raw.items():
+            probe = type("_Probe", (), {"__annotations__": {name: hint}})
+            try:
+                resolved.update(typing.get_type_hints(probe, space, include_extras=True))
+            except Exception:  # noqa: BLE001, S112 - as above: this one annotation is unknown
+                continue
+        return resolved
+
+
+def _to_json(value: object, need: Any) -> object:
+    """A constructor parameter as JSON; an annotated type must give the same value back, else the value is kept as it is."""
+    if need is None or need is Any or need is object:
+        return value
+    try:
+        plain = msgspec.to_builtins(value, enc_hook=_plain_path)
+        back = msgspec.convert(plain, need, dec_hook=_from_plain)
+    except (msgspec.ValidationError, TypeError, NotImplementedError):
+        return value
+    if back != value:
+        return value
+    return msgspec.to_builtins(back, enc_hook=_plain_path)
+
+
+def _plain_path(value: object) -> object:
+    import_path = getattr(value, "__fspath__", None)
+    if import_path is None:
+        raise NotImplementedError
+    return import_path()
+
+
+def _from_plain(need: type, value: object) -> object:
+    if hasattr(need, "__fspath__") and isinstance(value, str):
+        return need(value)
+    raise NotImplementedError
+
+
+def _from_json(value: object, need: Any) -> object:
+    if need is None or need is Any or need is object:
+        return value
+    try:
+        return msgspec.convert(value, need, dec_hook=_from_plain)
+    except (msgspec.ValidationError, TypeError, NotImplementedError):
+        return value
+
+
+class Registry:
+    """Agent types by name, and who wants to hear of new ones."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, AgentType] = {}
+        self.listeners: list[Callable[[AgentType], None]] = []
+
+    def add(self, agent_type: AgentType) -> None:
+        """Register; the newest of a name counts. Listeners hear of it on the calling thread."""
+        self._types[agent_type.name] = agent_type
+        for listener in tuple(self.listeners):
+            listener(agent_type)
+
+    def find(self, name: str) -> AgentType | None:
+        """The type of this name, or None while its class is not defined."""
+        return self._types.get(name)
+
+    def get(self, name: str) -> AgentType:
+        """The type of this name.
+
+        Raises:
+            UnknownAgentError: its class is not defined here.
+        """
+        found = self._types.get(name)
+        if found is None:
+            raise UnknownAgentError(
+                f"agent type {name} is not defined in this process",
+                "its class has not been run",
+                "run the cell that defines it",
+            )
+        return found
+
+
+registry: Final = Registry()
+"""The process's agent types."""

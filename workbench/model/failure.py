@@ -1,0 +1,139 @@
+"""How an exception travels: as a `Failure`, a plain record, which becomes an exception again at the caller.
+
+No exception object is ever rebuilt from a class named in the log. What the caller gets is an `InvocationError` that is also
+the built-in type of the original, or one of the workbench's own errors named in `_OWN`, rebuilt from plain fields.
+"""
+
+import traceback
+from types import TracebackType
+from typing import Final
+
+import msgspec
+
+from workbench import errors
+
+MAX_TEXT: Final = 20_000
+"""Characters kept of a message or a traceback; the middle of a longer one is cut out."""
+
+_OWN: Final[dict[str, type[errors.WorkbenchError]]] = {
+    cls.__name__: cls
+    for cls in (
+        errors.AgentIdError,
+        errors.AgentTypeError,
+        errors.DeadlockError,
+        errors.DecodingError,
+        errors.DivergenceError,
+        errors.EncodingError,
+        errors.JobConflictError,
+        errors.NotInAgentError,
+        errors.OutcomeUnknown,
+        errors.PromiseNotFound,
+        errors.RaceError,
+        errors.UnknownAgentError,
+        errors.UnsupportedError,
+    )
+}
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """An exception as a record.
+
+    Attributes:
+        agent_id: text of the agent whose code raised.
+        method: the method that raised.
+        error_type: name of the exception's class.
+        message: its text.
+        traceback: its traceback as text, without the workbench's own frames.
+        fields: constructor fields when it is one of the workbench's own errors.
+        parts: members when it is an `ExceptionGroup`.
+    """
+
+    agent_id: str
+    method: str
+    error_type: str
+    message: str
+    traceback: str = ""
+    fields: list[object] | None = None
+    parts: "list[Failure]" = []  # noqa: RUF012 - msgspec copies defaults
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Failure)
+
+
+def encode_failure(error: BaseException, agent_id: str, method: str) -> bytes:
+    """The bytes of an exception that `method` of `agent_id` raised."""
+    return _encoder.encode(failure_of(error, agent_id, method))
+
+
+def decode_failure(data: bytes) -> Failure:
+    """The record that `encode_failure` wrote.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return _decoder.decode(data)
+
+
+def failure_of(error: BaseException, agent_id: str, method: str) -> Failure:
+    """Describe an exception. An `InvocationError` passed on keeps its original's type, so that it can be caught by it."""
+    text = _clip(_text_of(error))
+    trace = _clip(_format(error))
+    if isinstance(error, errors.InvocationError):
+        kind, text = error.error_type, error.message
+    else:
+        kind = type(error).__name__
+    fields: list[object] | None = None
+    if kind in _OWN and isinstance(error, _OWN[kind]):
+        fields = [list(a) if isinstance(a, tuple) else a for a in error.args]
+    parts: list[Failure] = []
+    if isinstance(error, BaseExceptionGroup):
+        parts = [failure_of(part, agent_id, method) for part in error.exceptions]
+        if not isinstance(error, errors.InvocationError):
+            text = _clip(error.message)
+    return Failure(agent_id, method, kind, text, trace, fields, parts)
+
+
+def exception_of(failure: Failure) -> Exception:
+    """The exception to raise at the caller."""
+    own = _OWN.get(failure.error_type)
+    if own is not None and failure.fields is not None:
+        error = own(*failure.fields)  # type: ignore[arg-type]
+        if failure.traceback:
+            error.add_note(f"raised in {failure.agent_id}.{failure.method}:\n{failure.traceback}")
+        return error
+    parts = tuple(exception_of(part) for part in failure.parts)
+    return errors.invocation_error(
+        failure.agent_id, failure.method, failure.error_type, failure.message, failure.traceback, parts
+    )
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001 - an exception's own __str__ is user code
+        return f"<no text: __str__ raised {type(broken).__name__}>"
+
+
+def _format(error: BaseException) -> str:
+    try:
+        shown = traceback.TracebackException(type(error), error, _first_of_user(error.__traceback__), compact=True)
+        return "".join(shown.format()).rstrip()
+    except Exception as broken:  # noqa: BLE001 - formatting runs user code too
+        return f"<no traceback: {type(broken).__name__}>"
+
+
+def _first_of_user(trace: TracebackType | None) -> TracebackType | None:
+    """Skip the frames of the workbench at the top; they say nothing about the user's code."""
+    at = trace
+    while at is not None and str(at.tb_frame.f_globals.get("__name__", "")).startswith("workbench.runtime."):
+        at = at.tb_next
+    return at if at is not None else trace
+
+
+def _clip(text: str) -> str:
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2
+    return f"{text[:half]}\n[… {len(text) - MAX_TEXT} characters left out …]\n{text[-half:]}"

@@ -1,0 +1,95 @@
+"""From bytes to a value: what each tag is built of. Nothing here finds code by a name in the data."""
+
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from workbench.errors import DecodingError
+from workbench.model import arrays
+from workbench.model.depth import malformed
+from workbench.model.known import KnownTypes
+from workbench.model.tags import FACTORIES, LEAF_READERS, Tag
+
+
+def reader(known: KnownTypes) -> Callable[[bytes], object]:
+    """Make the decoder of a set of known classes; kept with it."""
+
+    def read_tag(code: int, data: memoryview) -> object:
+        leaf = LEAF_READERS.get(code)
+        if leaf is not None:
+            return leaf(data)
+        build = _BUILDERS.get(code)
+        if build is not None:
+            return build(read(data))
+        if code in _NAMED:
+            return _read_instance(code, read(data), known)
+        if code in _ARRAYS:
+            return arrays.build(code, read(data))
+        raise DecodingError(
+            f"it has a tag {code} that this version does not know", "open the store with a newer version"
+        )
+
+    read: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=read_tag).decode
+    known.reader = read
+    return read
+
+
+def _read_instance(code: int, content: Any, known: KnownTypes) -> object:
+    name, parts = _list_of(content)
+    shape = known.of_name(name) if type(name) is str else None
+    if shape is None or shape.tag != code:
+        why = f"it holds a {name!s:.80}, which no annotation here mentions"
+        raise DecodingError(why, f"define {name!s:.80} as it was, and annotate with it")
+    try:
+        return shape.put_together(parts)
+    except ValueError as error:
+        raise DecodingError(str(error), f"define {shape.name} as it was when the value was stored") from error
+
+
+def _list_of(content: Any) -> list[Any]:
+    if type(content) is not list:
+        raise malformed("a tag should hold a list and does not")
+    return content
+
+
+def _dict_of(content: Any) -> dict[Any, Any]:
+    if type(content) is not dict:
+        raise malformed("a tag should hold a dict and does not")
+    return content
+
+
+def _read_map(content: Any) -> dict[Any, Any]:
+    parts = _list_of(content)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _read_deque(content: Any) -> deque[Any]:
+    length, items = _list_of(content)
+    return deque(_list_of(items), length)
+
+
+def _read_default_dict(content: Any) -> defaultdict[Any, Any]:
+    name, items = _list_of(content)
+    return defaultdict(FACTORIES[name], _dict_of(items))
+
+
+def _read_slice(content: Any) -> slice:
+    start, stop, step = _list_of(content)
+    return slice(start, stop, step)
+
+
+_BUILDERS: Final[dict[int, Callable[[Any], object]]] = {
+    Tag.TUPLE: lambda content: tuple(_list_of(content)),
+    Tag.SET: lambda content: set(_list_of(content)),
+    Tag.FROZENSET: lambda content: frozenset(_list_of(content)),
+    Tag.MAP: _read_map,
+    Tag.SLICE: _read_slice,
+    Tag.ORDERED_DICT: lambda content: OrderedDict(_dict_of(content)),
+    Tag.DEFAULT_DICT: _read_default_dict,
+    Tag.COUNTER: lambda content: Counter(_dict_of(content)),
+    Tag.DEQUE: _read_deque,
+}
+_NAMED: Final = frozenset({Tag.DATACLASS, Tag.ENUM, Tag.FLAG, Tag.NAMED_TUPLE, Tag.STRUCT})
+_ARRAYS: Final = frozenset({Tag.ARRAY, Tag.SCALAR, Tag.FRAME, Tag.SERIES, Tag.INDEX})

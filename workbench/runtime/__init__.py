@@ -1,0 +1,1 @@
+"""Doing: the deterministic agent loop, what agent code may call, steps, timers, the session's thread, recovery."""

@@ -1,0 +1,81 @@
+"""The `@agent` decorator: a plain class becomes an agent type with `get`, `new_phantom` and `get_phantom`."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+from uuid import UUID
+
+from workbench.model.agent_type import AgentType, registry
+from workbench.runtime import clock
+from workbench.runtime.client import Client
+from workbench.runtime.current import current
+
+
+class _ClassVerb:
+    """A function of the class, as `Worker.get`; a method of the same name stays the method of its instances and clients."""
+
+    def __init__(self, verb: Callable[..., Client], method: Any) -> None:
+        self._verb, self._method = verb, method
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        if instance is None or self._method is None:
+            return self._verb
+        return self._method.__get__(instance, owner)
+
+
+_T = TypeVar("_T", bound=type)
+
+
+@overload
+def agent(cls: _T, /) -> _T: ...
+@overload
+def agent(*, ephemeral: bool = False) -> Callable[[_T], _T]: ...
+def agent(cls: _T | None = None, /, *, ephemeral: bool = False) -> _T | Callable[[_T], _T]:
+    """Make a class an agent type: `@wb.agent`.
+
+    The class stays a plain class. It gains three functions that give clients; nothing is created by them, an agent comes
+    into being with its first invocation:
+
+    - `Worker.get(7)`: the shared, durable `Worker(7)`.
+    - `Worker.new_phantom(7)`: a fresh agent with the same parameters and a random phantom id.
+    - `Worker.get_phantom(uuid, 7)`: that agent again.
+
+    Args:
+        cls: the class.
+        ephemeral: a new instance for each invocation.
+
+    Raises:
+        AgentTypeError: the class cannot be an agent; says why and what to change.
+    """
+    if cls is None:
+        return lambda c: agent(c) if not ephemeral else _agent(c, ephemeral=True)
+    return _agent(cls, ephemeral=ephemeral)
+
+
+def _agent(cls: _T, *, ephemeral: bool) -> _T:
+    agent_type = AgentType(cls, ephemeral=ephemeral)
+
+    def get(*args: Any, **kwargs: Any) -> Client:
+        """A client of the shared, durable agent with these constructor parameters."""
+        return Client(agent_type, agent_type.agent_id(args, kwargs))
+
+    def new_phantom(*args: Any, **kwargs: Any) -> Client:
+        """A client of a fresh agent with these parameters; in an agent the phantom id is the same on replay."""
+        return get_phantom(new_phantom_id(), *args, **kwargs)
+
+    def get_phantom(phantom_id: UUID | str, *args: Any, **kwargs: Any) -> Client:
+        """A client of the phantom with this id and these parameters."""
+        phantom = UUID(phantom_id) if isinstance(phantom_id, str) else phantom_id
+        return Client(agent_type, agent_type.agent_id(args, kwargs).with_phantom(phantom))
+
+    for name, verb in (("get", get), ("new_phantom", new_phantom), ("get_phantom", get_phantom)):
+        setattr(cls, name, _ClassVerb(verb, cls.__dict__.get(name)))
+    cls.__agent_type__ = agent_type  # type: ignore[attr-defined]
+    registry.add(agent_type)
+    return cls
+
+
+def new_phantom_id() -> UUID:
+    """A random UUID; in an agent derived, so that replay gives the same."""
+    if current.instance is not None:
+        return UUID(hex=current.instance.draw("phantom"), version=4)
+    return clock.Clock().uuid4()

@@ -1,0 +1,231 @@
+"""The deterministic event loop of one agent: plain asyncio on top, a FIFO queue below, the log as its clock.
+
+It never polls and never waits. The session runs it until it is quiet, once per delivery, inside a plain callback of its
+own loop (not inside a task, so that the inner tasks may call themselves current). Everything that would reach outside is
+refused with advice: sockets, threads, subprocesses cannot be replayed, `step` can.
+"""
+
+import asyncio
+import contextvars
+from asyncio import events
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Final, NoReturn, Protocol
+
+from workbench.errors import UnsupportedError
+
+CALLBACK_LIMIT: Final = 1_000_000
+"""Callbacks in one run after which an agent counts as spinning: it polls something that only a delivery can change."""
+
+
+class Timers(Protocol):
+    """What the loop needs of its agent's instance."""
+
+    def loop_time(self) -> float:
+        """Seconds since the epoch, by the log."""
+
+    def set_timer(self, handle: "TimerHandle") -> None:
+        """Begin a durable timer that will run the handle."""
+
+    def cancel_timer(self, handle: "TimerHandle") -> None:
+        """The handle was cancelled before it ran."""
+
+    def report(self, context: dict[str, Any]) -> None:
+        """An error that no code awaits."""
+
+
+class Startable(Protocol):
+    """A call that can be begun without a task of its own."""
+
+    def begin(self) -> "asyncio.Future[Any]":
+        """Make the call; the future gets its outcome."""
+
+
+class TimerHandle(asyncio.TimerHandle):
+    """A callback with a durable timer behind it; `op` is the timer's index in the oplog."""
+
+    __slots__ = ("op", "timers")
+
+    op: int
+    timers: Timers | None
+
+    def cancel(self) -> None:
+        timers = self.timers
+        if timers is not None and not self.cancelled():
+            self.timers = None
+            timers.cancel_timer(self)
+        super().cancel()
+
+
+class AgentTask(asyncio.Task[Any]):
+    """A task of an agent. Its hash is its number, so that a set of tasks, as `asyncio.wait` returns, replays in order."""
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class AgentLoop(asyncio.AbstractEventLoop):
+    """An agent's event loop. Code inside an agent gets it from `asyncio.get_running_loop()`."""
+
+    def __init__(self, timers: Timers) -> None:
+        self._ready: deque[asyncio.Handle] = deque()
+        self._timers = timers
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._task_count = 0
+        self.closed = False
+
+    # ---- running -------------------------------------------------------------------------------------------------
+
+    def run_until_quiet(self) -> None:
+        """Run callbacks until none is left.
+
+        Raises:
+            RecursionError: after `CALLBACK_LIMIT` callbacks; the agent spins.
+        """
+        ready = self._ready
+        outer = events._get_running_loop()
+        events._set_running_loop(self)
+        left = CALLBACK_LIMIT
+        try:
+            while ready:
+                handle = ready.popleft()
+                if not handle._cancelled:  # type: ignore[attr-defined] # noqa: SLF001 - as asyncio's own loops do
+                    try:
+                        handle._run()  # noqa: SLF001
+                    except (SystemExit, KeyboardInterrupt):
+                        pass  # the task that raised it holds it, and its awaiter gets it
+                left -= 1
+                if not left:
+                    ready.clear()
+                    message = f"no rest after {CALLBACK_LIMIT:,} callbacks: the agent polls instead of awaiting"
+                    raise RecursionError(message)
+        finally:
+            events._set_running_loop(outer)
+
+    def leftover_tasks(self) -> list[asyncio.Task[Any]]:
+        """Tasks that are not done, in the order in which they were made."""
+        return [task for task in self._tasks if not task.done()]
+
+    def call_soon(
+        self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        return asyncio.Future(loop=self)
+
+    def create_task(  # type: ignore[override]
+        self, coro: Coroutine[Any, Any, Any] | Generator[Any, None, Any], *, name: str | None = None, **options: Any
+    ) -> "asyncio.Future[Any]":
+        """A task; for a call of an agent the call itself, which needs no task to be awaited, cancelled or gathered."""
+        begin = getattr(coro, "begin", None)
+        if begin is not None:
+            future: asyncio.Future[Any] = begin()
+            return future
+        self._task_count += 1
+        task = AgentTask(coro, loop=self, name=name or "agent task", **options)
+        task.number = self._task_count
+        self._tasks[task] = None
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.pop(task, None)
+
+    # ---- time ----------------------------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        return self._timers.loop_time()
+
+    def call_later(
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        handle = TimerHandle(when, callback, args, self, context)
+        handle.op, handle.timers = 0, self._timers
+        self._timers.set_timer(handle)
+        return handle
+
+    def fire(self, handle: TimerHandle) -> None:
+        """Queue the callback of a timer that is due."""
+        handle.timers = None
+        if not handle.cancelled():
+            self._ready.append(handle)
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Asyncio tells its loop of cancelled handles; ours told the instance already."""
+
+    # ---- what asyncio asks of every loop -----------------------------------------------------------------------------
+
+    def get_debug(self) -> bool:
+        return False
+
+    def set_debug(self, enabled: bool) -> None:  # noqa: FBT001 - asyncio's signature
+        """Debug mode reads clocks; it stays off."""
+
+    def is_running(self) -> bool:
+        return True
+
+    def is_closed(self) -> bool:
+        return self.closed
+
+    def get_task_factory(self) -> None:
+        return None
+
+    def get_exception_handler(self) -> None:
+        return None
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        self._timers.report(context)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if not self.closed:
+            self._timers.report(context)
+
+    async def shutdown_asyncgens(self) -> None:
+        """Nothing is kept of them."""
+
+
+def _refused(name: str, do: str) -> Callable[..., NoReturn]:
+    def refuse(*_args: object, **_kwargs: object) -> NoReturn:
+        raise UnsupportedError(f"loop.{name} inside an agent", "what it does could not be replayed", do)
+
+    refuse.__name__ = name
+    return refuse
+
+
+_STEP: Final = "do it in a step: await wb.step(function, ...)"
+_REFUSED: Final = {
+    "run_in_executor": _STEP,
+    "run_forever": "await the coroutine instead",
+    "run_until_complete": "await the coroutine instead",
+    "stop": "return from the method",
+    "close": "return from the method",
+    "call_soon_threadsafe": "complete a promise from the other thread, and await the promise here",
+    "set_default_executor": _STEP,
+    "add_signal_handler": "handle signals outside agents",
+    "remove_signal_handler": "handle signals outside agents",
+    "set_task_factory": "create tasks with asyncio.create_task",
+    "set_exception_handler": "catch the error in the method",
+    **dict.fromkeys(
+        (
+            "getaddrinfo", "getnameinfo", "create_connection", "create_server", "start_tls", "sendfile", "create_unix_connection",
+            "connect_accepted_socket", "create_unix_server", "create_datagram_endpoint", "connect_read_pipe", "connect_write_pipe",
+            "subprocess_shell", "subprocess_exec", "add_reader", "remove_reader", "add_writer", "remove_writer", "sock_recv",
+            "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall", "sock_sendto", "sock_connect", "sock_accept",
+            "sock_sendfile", "shutdown_default_executor",
+        ),
+        _STEP,
+    ),
+}  # fmt: skip
+for _name, _do in _REFUSED.items():
+    setattr(AgentLoop, _name, _refused(_name, _do))
+AgentLoop.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]

@@ -1,0 +1,66 @@
+"""Plain `def` methods, and how they wait: by greenlets.
+
+A `def` method runs in a greenlet of its own. A blocking form (`client.m.blocking(...)`, `wb.blocking_await_promise`) switches
+back to the agent's loop with the future it waits for, and the loop switches in again when it is done. So the agent is
+suspended and the session is not, and replay sees the same order as for `async def`.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from typing import Any
+
+from greenlet import getcurrent, greenlet
+
+from workbench.errors import UnsupportedError
+from workbench.runtime.agent_loop import AgentLoop
+
+
+class _MethodGreenlet(greenlet):
+    """A greenlet that runs a `def` method; blocking forms look for it."""
+
+
+def run_blocking(
+    loop: AgentLoop, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> "asyncio.Future[Any]":
+    """Run a plain function; a done future when it never blocked, else the task that drives it."""
+    method = _MethodGreenlet(function)
+    method.gr_context = contextvars.copy_context()
+    done: asyncio.Future[Any] = loop.create_future()
+    try:
+        value = method.switch(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - it is the outcome
+        if isinstance(error, StopIteration):
+            error = RuntimeError(f"the method raised StopIteration({error})")
+        done.set_exception(error)
+        return done
+    if method.dead:
+        done.set_result(value)
+        return done
+    return loop.create_task(_drive(method, value))
+
+
+async def _drive(method: greenlet, waiting_for: Any) -> Any:
+    while not method.dead:
+        try:
+            value = await waiting_for
+        except BaseException as error:  # noqa: BLE001 - goes into the method, cancellation too
+            waiting_for = method.throw(error)
+        else:
+            waiting_for = method.switch(value)
+    return waiting_for
+
+
+def wait_blocking(future: "asyncio.Future[Any]", name: str) -> Any:
+    """Wait in a plain `def` method for a future of the agent's loop; its result.
+
+    Raises:
+        UnsupportedError: called in an `async def` method, where waiting is written `await`.
+    """
+    if future.done():
+        return future.result()
+    method = getcurrent()
+    if not isinstance(method, _MethodGreenlet) or method.parent is None:
+        future.cancel()
+        raise UnsupportedError(f"{name} in an async method", "it would stop the agent's event loop", "use the awaitable form with await")
+    return method.parent.switch(future)

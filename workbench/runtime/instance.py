@@ -1,0 +1,500 @@
+"""An agent in memory: its object, its event loop, and the place in its oplog.
+
+Deliveries go in (`deliver`), operations come out (the other public methods, which `api.py` and `client.py` call for agent
+code). Nothing else touches it, so it can be thrown away at any time and rebuilt: `replay` gives it the recorded deliveries
+again, and each operation is answered from the oplog as long as the oplog lasts, then live.
+
+An operation has two halves. *Replaying*, `_expect` steps over the recorded entry and the method checks that the code asks
+for the same. *Live*, the decision is made against the state and appended. Which of the two is decided per operation, so an
+oplog that ends in the middle of a run (a fork's, for one) goes on live at that very line.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Any, Final, NoReturn, Protocol
+from uuid import UUID
+
+from workbench.core import decisions
+from workbench.core.decisions import Draft
+from workbench.core.lineage import Cursor
+from workbench.core.state import Agent, Promise, State
+from workbench.errors import DeadlockError, DecodingError, DivergenceError, PromiseNotFound, UnsupportedError
+from workbench.ids import AgentId, PromiseId
+from workbench.model import entries as e
+from workbench.model.agent_type import AgentType, MethodType
+from workbench.model.codec import NOTHING_KNOWN, KnownTypes, decode, encode
+from workbench.model.entries import Body, Entry
+from workbench.model.failure import decode_failure, encode_failure, exception_of
+from workbench.runtime.agent_loop import AgentLoop, TimerHandle
+from workbench.runtime.blocking import run_blocking
+from workbench.runtime.current import calling_line, current
+
+CLEANUP_ROUNDS: Final = 100
+"""How often tasks that outlive their invocation are cancelled before the agent counts as stuck."""
+
+
+class Host(Protocol):
+    """What an instance needs of the session."""
+
+    state: State
+
+    def append(self, uid: int, body: Body, line: str = "") -> Entry:
+        """Stamp, apply and keep one entry."""
+
+    def append_all(self, drafts: Sequence[Draft], line: str = "") -> list[Entry]:
+        """Stamp, apply and keep the entries of one decision."""
+
+    def incarnation(self, uid: int) -> str:
+        """The incarnation text of an agent, for promise ids."""
+
+    def promise_of(self, promise_id: PromiseId) -> Promise:
+        """Look a promise up, or raise `PromiseNotFound`."""
+
+    def new_phantom_id(self) -> UUID:
+        """A random UUID, recorded by whoever asks."""
+
+    def say(self, agent: Agent, level: str, message: str) -> None:
+        """Show what agent code printed, once it is committed."""
+
+    def complain(self, agent: Agent, context: dict[str, Any]) -> None:
+        """Report an error that no code awaits."""
+
+    def start_step(self, agent: Agent, op: int, work: "StepWork") -> None:
+        """Run a side effect once its intent is committed."""
+
+    def arm_timer(self, uid: int, op: int, due: int) -> None:
+        """Deliver `TimerFired` when it is due."""
+
+
+class StepWork:
+    """What a step runs: a function with its arguments; kept in memory only, made again by replay."""
+
+    __slots__ = ("args", "function", "idempotent", "key", "kwargs", "name", "timeout")
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, idempotent: bool, timeout: float | None
+    ) -> None:
+        self.name, self.function, self.args, self.kwargs = name, function, args, kwargs
+        self.idempotent, self.timeout = idempotent, timeout
+        self.key = ""
+
+
+class Stopped(BaseException):
+    """Raised into agent code that may not go on; not an `Exception`, so that `except Exception` lets it through."""
+
+
+class Pending(asyncio.Future[Any]):
+    """The future of an operation that is under way. Cancelling it drops the wait, and records that."""
+
+    __slots__ = ("instance", "known", "op")
+
+    instance: "Instance | None"
+    op: int
+    known: KnownTypes
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self.done():
+            return False
+        instance, self.instance = self.instance, None
+        if instance is not None:
+            instance.drop(self)
+        return super().cancel(msg)
+
+    def __hash__(self) -> int:
+        """The index, so that a set of operations, as `asyncio.wait` returns, replays in order."""
+        return self.op
+
+    # What TaskGroup and friends ask of a task: a call needs no task of its own.
+    def set_name(self, value: object) -> None:
+        """A call has no name; accepted because asyncio names what it takes for a task."""
+
+    def get_name(self) -> str:
+        return f"operation {self.op}"
+
+    def cancelling(self) -> int:
+        return int(self.cancelled())
+
+    def uncancel(self) -> int:
+        return 0
+
+
+class Instance:
+    """The live object behind an agent; see the module's text."""
+
+    __slots__ = (
+        "agent", "cursor", "draws", "host", "invocation", "loop", "method", "object", "pending", "position", "result", "root", "stopped",
+        "timers", "type", "wall", "work",
+    )  # fmt: skip
+
+    def __init__(self, host: Host, agent: Agent, agent_type: AgentType) -> None:
+        self.host = host
+        self.agent = agent
+        self.type = agent_type
+        self.loop = AgentLoop(self)
+        self.object: object = None
+        self.cursor: Cursor | None = None
+        self.pending: dict[int, Pending] = {}
+        self.timers: dict[int, TimerHandle] = {}
+        self.work: dict[int, StepWork] = {}
+        self.root: asyncio.Future[Any] | None = None
+        self.method: MethodType | None = None
+        self.invocation = 0
+        self.draws = 0
+        self.wall = 0
+        self.stopped: BaseException | None = None
+
+    # ---- deliveries ----------------------------------------------------------------------------------------------
+
+    def replay(self, oplog: Sequence[Entry]) -> None:
+        """Rebuild the agent from its oplog; goes on live where the oplog ends in the middle of a run."""
+        cursor = self.cursor = Cursor(oplog)
+        while self.stopped is None and (entry := cursor.peek()) is not None:
+            if type(entry.body) not in _DELIVER:
+                self._diverge(entry, "nothing more", "")
+                break
+            cursor.take()
+            self.deliver(entry)
+        self.cursor = None
+
+    def deliver(self, entry: Entry) -> None:
+        """Give the agent one recorded delivery, and run its code until it is quiet."""
+        outer = current.instance
+        current.instance = self
+        self.wall = entry.wall
+        try:
+            _DELIVER[type(entry.body)](self, entry, entry.body)
+            self.loop.run_until_quiet()
+            root = self.root
+            if root is not None and root.done() and self.stopped is None:
+                self._finish(root)
+        except Stopped:
+            pass
+        except RecursionError as error:
+            self.stopped = self.stopped or error
+        except KeyError:
+            self._note_divergence(entry, "no such wait", "")
+        finally:
+            current.instance = outer
+
+    def _on_invocation(self, entry: Entry, body: e.InvocationStarted) -> None:
+        self.invocation = entry.invocation
+        self.draws = 0
+        self.root = None
+        self.loop.call_soon(self._begin, body)
+
+    def _begin(self, body: e.InvocationStarted) -> None:
+        """First callback of an invocation: construct the object if there is none yet, and start the method."""
+        loop = self.loop
+        try:
+            if self.object is None:
+                self.object = self.type.construct(self.agent.agent_id)
+            method = self.method = self.type.method(body.method)
+            value: Any = decode(body.value, method.takes)
+            args, kwargs = (value, {}) if type(value) is list else (value["args"], value["kwargs"])
+            if method.is_async:
+                self.root = loop.create_task(method.function(self.object, *args, **kwargs))
+            else:
+                self.root = run_blocking(loop, method.function, (self.object, *args), kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever a constructor or a decoder raises is the invocation's outcome
+            self.root = loop.create_future()
+            self.root.set_exception(error)
+
+    def _on_outcome(self, _entry: Entry, body: e.CallDelivered | e.StepFinished) -> None:
+        future = self.pending.pop(body.op)
+        self.work.pop(body.op, None)
+        future.instance = None
+        if body.ok:
+            try:
+                future.set_result(decode(body.value, future.known))
+            except DecodingError as error:
+                future.set_exception(error)
+        else:
+            future.set_exception(exception_of(decode_failure(body.value)))
+            future._log_traceback = False  # type: ignore[attr-defined] # noqa: SLF001 - a dropped error is no news
+
+    def _on_promise(self, _entry: Entry, body: e.PromiseDelivered) -> None:
+        future = self.pending.pop(body.op)
+        future.instance = None
+        future.set_result(body.value)
+
+    def _on_timer(self, _entry: Entry, body: e.TimerFired) -> None:
+        self.loop.fire(self.timers.pop(body.op))
+
+    def _finish(self, root: "asyncio.Future[Any]") -> None:
+        """End the invocation: what it left behind is cancelled first, so an idle agent waits for nothing."""
+        for _ in range(CLEANUP_ROUNDS):
+            leftovers = self.loop.leftover_tasks()
+            if not leftovers and not self.pending and not self.timers:
+                break
+            for task in leftovers:
+                task.cancel("the invocation ended")
+            for op in sorted(self.pending):
+                if future := self.pending.get(op):
+                    future.cancel("the invocation ended")
+            self.loop.run_until_quiet()
+            if not self.loop.leftover_tasks():
+                for op in sorted(self.timers):
+                    self.timers[op].cancel()
+        else:
+            message = "a task goes on after its invocation ended, and takes no cancellation"
+            raise RecursionError(message)
+        if self.stopped is not None:
+            return
+        ok, value = self._outcome(root)
+        entry = self._expect(e.InvocationFinished, "the end of the invocation")
+        if entry is None:
+            self.host.append(self.agent.uid, e.InvocationFinished(ok, value))
+        else:
+            self._check_outcome(entry, entry.body, ok, value)  # type: ignore[arg-type]
+        self.root = None
+
+    def _outcome(self, root: "asyncio.Future[Any]") -> tuple[bool, bytes]:
+        method = self.method
+        name = method.name if method is not None else "__init__"
+        error: BaseException | None
+        if root.cancelled():
+            error = asyncio.CancelledError("the method was cancelled from inside")
+        else:
+            error = root.exception()
+            if error is None:
+                try:
+                    return True, encode(root.result(), method.gives if method else NOTHING_KNOWN, "result")
+                except Exception as refused:  # noqa: BLE001 - a value's own methods are user code
+                    error = refused
+        return False, encode_failure(error, self.agent.text, name)
+
+    def _check_outcome(self, entry: Entry, then: e.InvocationFinished, ok: bool, value: bytes) -> None:  # noqa: FBT001
+        same = then.ok == ok and (
+            then.value == value if ok else decode_failure(then.value).error_type == decode_failure(value).error_type
+        )
+        if not same:
+            self._diverge(entry, "another result", "")
+
+    # ---- replay --------------------------------------------------------------------------------------------------
+
+    def _expect(self, kind: type[Body], asked: str) -> Entry | None:
+        """The recorded entry of the operation that the code asks for, stepped over; None when the code runs live."""
+        if self.stopped is not None:
+            raise Stopped
+        cursor = self.cursor
+        if cursor is None:
+            return None
+        entry = cursor.peek()
+        if entry is None:
+            return None
+        if type(entry.body) is not kind:
+            self._diverge(entry, asked, calling_line())
+        cursor.take()
+        return entry
+
+    def _note_divergence(self, entry: Entry, asked: str, line: str) -> None:
+        if self.stopped is None:
+            self.stopped = DivergenceError(self.agent.text, entry.index, describe(entry.body), asked, entry.line, line)
+
+    def _diverge(self, entry: Entry, asked: str, line: str) -> NoReturn:
+        self._note_divergence(entry, asked, line)
+        raise Stopped
+
+    @property
+    def replaying(self) -> bool:
+        """Whether what the code asks for next stands in the oplog."""
+        return self.cursor is not None and not self.cursor.live
+
+    @property
+    def identity(self) -> Agent:
+        """The agent that the code is at this point: before a cut it is still the source."""
+        uid = self.cursor.identity if self.cursor is not None else None
+        return self.agent if uid is None else self.host.state.agents[uid]
+
+    # ---- operations ----------------------------------------------------------------------------------------------
+
+    def _wait(self, entry: Entry, known: KnownTypes = NOTHING_KNOWN) -> Pending:
+        future = Pending(loop=self.loop)
+        future.instance, future.op, future.known = self, entry.index, known
+        self.pending[entry.index] = future
+        return future
+
+    def call(self, target: AgentId, parameters: str, request: e.CallMade, known: KnownTypes, line: str) -> Pending | None:
+        """Call (`request.awaited`) or trigger a method of an agent; the future of a call."""
+        asked = f"call {request.target_id}.{request.method}"
+        agent = self.agent
+        if request.awaited and request.target_id == self.identity.text:
+            return self._refuse_self_call(request, line)
+        entry = self._expect(e.CallMade, asked)
+        if entry is None:
+            entry = self.host.append_all(decisions.call(self.host.state, agent.uid, target, parameters, request), line)[-1]
+        else:
+            then: Any = entry.body
+            now = (request.target_id, request.method, request.value, request.awaited, request.key)
+            if (then.target_id, then.method, then.value, then.awaited, then.key) != now:
+                what = f"{asked} with other arguments" if (then.target_id, then.method) == now[:2] else asked
+                self._diverge(entry, what, line)
+        return self._wait(entry, known) if request.awaited else None
+
+    def _refuse_self_call(self, request: e.CallMade, line: str) -> Pending:
+        entry = self._expect(e.CallRefused, f"call {request.target_id}.{request.method}")
+        error = DeadlockError([(request.target_id, request.method, line)])
+        if entry is None:
+            failure = encode_failure(error, self.agent.text, self.method.name if self.method else "__init__")
+            self.host.append(self.agent.uid, e.CallRefused(request.target_id, request.method, failure), line)
+        future = Pending(loop=self.loop)
+        future.instance, future.op, future.known = None, 0, NOTHING_KNOWN
+        future.set_exception(error)
+        return future
+
+    def drop(self, future: Pending) -> None:
+        """The code stopped waiting for an operation."""
+        del self.pending[future.op]
+        self.work.pop(future.op, None)
+        self._record_drop(future.op)
+
+    def _record_drop(self, op: int) -> None:
+        entry = self._expect(e.WaitDropped, f"to drop what it began at index {op}")
+        if entry is None:
+            self.host.append_all(decisions.drop_wait(self.host.state, self.agent, op))
+        elif entry.body.op != op:  # type: ignore[attr-defined]
+            self._diverge(entry, f"to drop what it began at index {op}", calling_line())
+
+    def create_promise(self) -> PromiseId:
+        entry = self._expect(e.PromiseCreated, "create_promise")
+        if entry is None:
+            entry = self.host.append(self.agent.uid, e.PromiseCreated(), calling_line())
+        owner = self.host.state.agents[entry.agent]
+        return PromiseId(owner.text, self.host.incarnation(owner.uid), entry.index)
+
+    def await_promise(self, promise_id: PromiseId) -> Pending:
+        entry = self._expect(e.PromiseAwaited, f"await_promise {promise_id}")
+        if entry is None:
+            promise = self.host.promise_of(promise_id)
+            entry = self.host.append(self.agent.uid, e.PromiseAwaited(promise.owner, promise.index), calling_line())
+        elif entry.body.promise != promise_id.index:  # type: ignore[attr-defined]
+            self._diverge(entry, f"await_promise {promise_id}", calling_line())
+        return self._wait(entry)
+
+    def complete_promise(self, promise_id: PromiseId, value: bytes) -> bool:
+        entry = self._expect(e.PromiseCompleted, f"complete_promise {promise_id}")
+        if entry is None:
+            promise = self.host.promise_of(promise_id)
+            draft = decisions.complete_promise(promise, self.agent.uid, value)
+            entry = self.host.append(*draft, calling_line())
+        body: Any = entry.body
+        if body.promise != promise_id.index or (body.first and body.value != value):
+            self._diverge(entry, f"complete_promise {promise_id} with another payload", calling_line())
+        return bool(body.first)
+
+    def step(self, work: StepWork, known: KnownTypes) -> Pending:
+        """Begin a side effect; its intent is committed before it runs."""
+        entry = self._expect(e.StepStarted, f"step {work.name}")
+        live = entry is None
+        if entry is None:
+            entry = self.host.append(self.agent.uid, e.StepStarted(work.name, work.idempotent), calling_line())
+        elif entry.body.name != work.name:  # type: ignore[attr-defined]
+            self._diverge(entry, f"step {work.name}", calling_line())
+        future = self._wait(entry, known)
+        work.key = self.derive(f"step/{entry.index}")
+        self.work[entry.index] = work
+        if live:
+            self.host.start_step(self.agent, entry.index, work)
+        return future
+
+    def fork(self) -> tuple[bool, UUID]:
+        """Clone this agent at this line: whether this is the fork, and the fork's phantom id."""
+        entry = self._expect(e.ForkMade, "fork")
+        if entry is None:
+            fork_id = self.agent.agent_id.with_phantom(self.host.new_phantom_id())
+            drafts = decisions.fork(self.host.state, self.agent, fork_id)
+            entry = self.host.append_all(drafts, calling_line())[0]
+            return False, UUID(entry.body.phantom)  # type: ignore[attr-defined]
+        forked = self.cursor is not None and self.cursor.is_fork_side(entry)
+        return forked, UUID(entry.body.phantom)  # type: ignore[attr-defined]
+
+    def say(self, level: str, message: str) -> None:
+        """Record what the code printed or logged, and show it; silent where it was said before."""
+        if self.stopped is not None or (self.cursor is not None and self.cursor.said_before(level, message)):
+            return
+        self.host.append(self.agent.uid, e.Logged(level, message), calling_line())
+        self.host.say(self.agent, level, message)
+
+    def derive(self, purpose: str) -> str:
+        """32 hexadecimal digits that are the same on replay and differ between any two agents, forks included."""
+        owner = self.identity.uid
+        text = f"{self.host.incarnation(owner)}/{self.invocation}/{purpose}"
+        return blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def draw(self, purpose: str) -> str:
+        """As `derive`, and new at each call."""
+        self.draws += 1
+        return self.derive(f"{purpose}/{self.draws}")
+
+    # ---- timers, for the loop --------------------------------------------------------------------------------------
+
+    def loop_time(self) -> float:
+        return self.wall / 1e9
+
+    def set_timer(self, handle: TimerHandle) -> None:
+        due = round(handle.when() * 1e9)
+        entry = self._expect(e.TimerSet, f"a timer due at {due}")
+        if entry is None:
+            entry = self.host.append(self.agent.uid, e.TimerSet(due), calling_line())
+            self.host.arm_timer(self.agent.uid, entry.index, due)
+        elif entry.body.due != due:  # type: ignore[attr-defined]
+            self._diverge(entry, "a timer due at another time", calling_line())
+        handle.op = entry.index
+        self.timers[entry.index] = handle
+
+    def cancel_timer(self, handle: TimerHandle) -> None:
+        if self.timers.pop(handle.op, None) is not None and self.stopped is None:
+            self._record_drop(handle.op)
+
+    def report(self, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), Stopped):
+            return
+        self.host.complain(self.agent, context)
+
+    def discard(self) -> None:
+        """Forget the object and its tasks without running any of their code."""
+        self.stopped = self.stopped or Stopped()
+        self.loop.closed = True
+        for task in self.loop.leftover_tasks():
+            task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - discarding is the point
+        for future in self.pending.values():
+            future.instance = None
+
+
+_DELIVER: Final[dict[type[Body], Callable[[Instance, Entry, Any], None]]] = {
+    e.InvocationStarted: Instance._on_invocation,  # noqa: SLF001
+    e.CallDelivered: Instance._on_outcome,  # noqa: SLF001
+    e.StepFinished: Instance._on_outcome,  # noqa: SLF001
+    e.PromiseDelivered: Instance._on_promise,  # noqa: SLF001
+    e.TimerFired: Instance._on_timer,  # noqa: SLF001
+}
+
+
+def describe(body: Body) -> str:
+    """An operation or delivery in words, for messages."""
+    match body:
+        case e.CallMade(target_id=target, method=method, awaited=awaited):
+            return f"{'call' if awaited else 'trigger'} {target}.{method}"
+        case e.CallRefused(target_id=target, method=method):
+            return f"refused call {target}.{method}"
+        case e.StepStarted(name=name):
+            return f"step {name}"
+        case e.PromiseAwaited(promise=index):
+            return f"await_promise of index {index}"
+        case e.PromiseCompleted(promise=index):
+            return f"complete_promise of index {index}"
+        case e.WaitDropped(op=op):
+            return f"the drop of what began at index {op}"
+        case e.TimerSet():
+            return "a timer"
+        case e.ForkMade():
+            return "fork"
+        case e.PromiseCreated():
+            return "create_promise"
+        case e.InvocationFinished():
+            return "the end of the invocation"
+    return type(body).__name__
+
+
+__all__ = ["Host", "Instance", "Pending", "PromiseNotFound", "StepWork", "Stopped", "UnsupportedError", "describe"]

@@ -1,0 +1,192 @@
+"""Fan-in: `join`, `try_join`, `race`, `race_ok`, `as_completed`, `bounded`. The same in agents and in cells.
+
+What each means is what Rust's futures-concurrency means by it, which Golem's guides use; order of results is the order of
+the calls. A call that is given up is cancelled: withdrawn while it is queued, else its result is dropped and recorded so.
+"""
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+from workbench.errors import AgentTypeError, RaceError
+
+
+async def join(calls: Iterable[Awaitable[Any]], *, return_exceptions: bool = False) -> list[Any]:
+    """Wait for all calls, also when some fail.
+
+    Args:
+        calls: what to wait for; `[]` gives `[]` at once.
+        return_exceptions: put the errors into the result instead of raising.
+
+    Returns:
+        the results in the order of the calls.
+
+    Raises:
+        ExceptionGroup: some failed; its members stand in the order of the calls. Raised after all have ended.
+    """
+    futures = _begin(calls)
+    outcomes = await asyncio.gather(*futures, return_exceptions=True)
+    if return_exceptions:
+        return outcomes
+    failed = [o for o in outcomes if isinstance(o, BaseException)]
+    if failed:
+        raise BaseExceptionGroup(f"{len(failed)} of {len(outcomes)} calls failed", failed)
+    return outcomes
+
+
+async def try_join(calls: Iterable[Awaitable[Any]]) -> list[Any]:
+    """Wait for all calls, or for the first error: that is raised at once, and the other calls are dropped.
+
+    Returns:
+        the results in the order of the calls; `[]` for none.
+    """
+    futures = _begin(calls)
+    if not futures:
+        return []
+    try:
+        await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
+        for future in futures:
+            if future.done():
+                future.result()
+        return [future.result() for future in futures]
+    finally:
+        _cancel(futures)
+
+
+async def race(calls: Iterable[Awaitable[Any]]) -> Any:
+    """The outcome of the call that ends first, result or error; the others are dropped.
+
+    Raises:
+        RaceError: there are no calls.
+    """
+    futures = _begin(calls)
+    if not futures:
+        raise RaceError("a race of no calls", "none can come first", "pass at least one call")
+    try:
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        return next(f for f in futures if f.done()).result()
+    finally:
+        _cancel(futures)
+
+
+async def race_ok(calls: Iterable[Awaitable[Any]]) -> Any:
+    """The result of the first call that succeeds; the others are dropped.
+
+    Raises:
+        RaceError: there are no calls.
+        ExceptionGroup: all failed; members in the order of the calls.
+    """
+    futures = _begin(calls)
+    if not futures:
+        raise RaceError("a race of no calls", "none can succeed", "pass at least one call")
+    try:
+        waiting = list(futures)
+        while waiting:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for future in waiting:
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    return future.result()
+            waiting = [f for f in waiting if not f.done()]
+        errors = [asyncio.CancelledError() if f.cancelled() else f.exception() for f in futures]
+        raise BaseExceptionGroup(f"all {len(futures)} calls failed", [e for e in errors if e is not None])
+    finally:
+        _cancel(futures)
+
+
+class as_completed(AsyncIterator[Any]):  # noqa: N801 - used as a function, like asyncio's
+    """Iterate over results in the order of completion: `async for result in wb.as_completed(calls)`.
+
+    A call that failed raises when its turn comes; iterating further is possible. Calls that are left when the iteration is
+    given up with `aclose()`, or when the agent's invocation ends, are dropped.
+    """
+
+    def __init__(self, calls: Iterable[Awaitable[Any]]) -> None:
+        self._calls: Iterable[Awaitable[Any]] | None = calls
+        self._futures: list[asyncio.Future[Any]] = []
+        self._done: deque[asyncio.Future[Any]] = deque()
+        self._left = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    def __aiter__(self) -> "as_completed":
+        return self
+
+    def _completed(self, future: "asyncio.Future[Any]") -> None:
+        self._done.append(future)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def __anext__(self) -> Any:
+        if self._calls is not None:
+            self._futures = _begin(self._calls)
+            self._calls, self._left = None, len(self._futures)
+            for future in self._futures:
+                future.add_done_callback(self._completed)
+        if not self._left:
+            raise StopAsyncIteration
+        while not self._done:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self._left -= 1
+        return self._done.popleft().result()
+
+    async def aclose(self) -> None:
+        """Drop the calls that have not ended."""
+        self._left = 0
+        _cancel(self._futures)
+
+
+async def bounded(
+    fn: Callable[[Any], Any], items: Iterable[Any], limit: int = 8, *, return_exceptions: bool = False
+) -> list[Any]:
+    """Call `fn` for each item with at most `limit` calls in flight.
+
+    Args:
+        fn: gives something to await for an item (a call, a coroutine), or a plain value.
+        items: taken in order, each when a place is free.
+        limit: calls in flight at the same time, at least 1.
+        return_exceptions: put errors into the result instead of raising the first and dropping the rest.
+
+    Returns:
+        the results in the order of the items.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise AgentTypeError(f"a limit of {limit!r}", "at least one call must be in flight", "pass limit=1 or more")
+    results: list[Any] = []
+    numbered = enumerate(items)
+
+    async def lane() -> None:
+        for index, item in numbered:
+            results.append(None)
+            try:
+                value = fn(item)
+                results[index] = await value if inspect.isawaitable(value) else value
+            except Exception as error:
+                if not return_exceptions:
+                    raise
+                results[index] = error
+
+    size = len(items) if hasattr(items, "__len__") else limit
+    lanes = [asyncio.ensure_future(lane()) for _ in range(min(limit, size))]
+    await try_join(lanes)
+    return results
+
+
+def _begin(calls: Iterable[Awaitable[Any]]) -> "list[asyncio.Future[Any]]":
+    """Begin all, in order; what cannot be awaited is refused before the first begins."""
+    listed = list(calls)
+    for number, call in enumerate(listed):
+        if not inspect.isawaitable(call):
+            raise AgentTypeError(
+                f"item {number} is a {type(call).__name__}, not a call", "only what can be awaited can be joined", "pass client.method(...) itself"
+            )
+    return [asyncio.ensure_future(call) for call in listed]
+
+
+def _cancel(futures: "list[asyncio.Future[Any]]") -> None:
+    for future in futures:
+        if not future.done():
+            future.cancel()
+        elif not future.cancelled():
+            future.exception()  # looked at: a loser's error is no news

@@ -1,0 +1,358 @@
+"""The log on disk: one SQLite file, appended to by one thread, read by any.
+
+`append` writes a whole batch in one transaction with `synchronous=FULL`; when it returns, the batch survives a power cut.
+Rows go in by many-row INSERT statements, because Python's sqlite3 gives up the interpreter lock once per statement: a
+statement per row would hand the lock back and forth with the session's thread for each entry.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, Protocol
+
+from workbench.errors import StoreCorruptError, StoreError, StoreFormatError
+from workbench.model.entries import KIND_NUMBERS, KINDS, Entry, decode_body, encode_body
+from workbench.store.chain import START, link
+from workbench.store.schema import APPLICATION_ID, FORMAT, LARGE_BODY, SCHEMA
+
+_COLUMNS: Final = "seq, agent, idx, kind, cause, invocation, wall, mono, line, body, chain"
+_ROW: Final = "(?,?,?,?,?,?,?,?,?,?,?)"
+_SIZES: Final = (256, 32, 4, 1)
+"""Rows per statement; each size is compiled once."""
+_INSERTS: Final = {n: f"INSERT INTO log ({_COLUMNS}) VALUES {','.join([_ROW] * n)}" for n in _SIZES}
+_SELECT: Final = (
+    "SELECT seq, agent, idx, log.kind, cause, invocation, wall, mono, coalesce(place.text, ''), "
+    "coalesce(log.body, payload.body), chain FROM log LEFT JOIN place ON place.id = log.line "
+    "LEFT JOIN payload ON log.body IS NULL AND payload.hash = log.chain "
+)
+
+
+class Log(Protocol):
+    """What the session needs of a store; two keep it: `SqliteLog` and `MemoryLog`."""
+
+    salt: str
+    last_seq: int
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Make entries durable, all or none."""
+
+    def read(self, after: int = 0, upto: int | None = None) -> Iterator[Entry]:
+        """Committed entries with `after < seq <= upto`, in order."""
+
+    def read_oplog(self, agent: int, first: int, last: int) -> list[Entry]:
+        """Committed entries of one agent with `first <= index <= last`, in order."""
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
+        """Run a read-only SELECT: column names and rows."""
+
+    def close(self) -> None:
+        """Give the file back. Harmless when repeated."""
+
+
+class SqliteLog:
+    """The durable log at `path`; made when absent, and then marked with `salt`, which tells its incarnations from other stores'.
+
+    Raises:
+        StoreFormatError: the file is not ours, or of a newer format.
+        StoreError: SQLite cannot open it.
+    """
+
+    def __init__(self, path: Path, salt: str, *, read_only: bool = False) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.salt = salt
+        self._wal = Path(f"{path}-wal")
+        self._wal_inode = 0
+        self._chain = START
+        self._places: dict[str, int] = {"": 0}
+        self.last_seq = 0
+        existed = path.exists() and path.stat().st_size > 0
+        self._db = self._connect(read_only=read_only)
+        try:
+            self._prepare(existed=existed)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise StoreFormatError(
+                f"{path} cannot be read as a store", str(error), "name another file, or restore a copy"
+            ) from error
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _connect(self, *, read_only: bool) -> sqlite3.Connection:
+        try:
+            db = sqlite3.connect(
+                f"{self.path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=64,
+            )
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{self.path} cannot be opened", str(error), "check that the folder exists and may be written"
+            ) from error
+        db.execute("PRAGMA trusted_schema = OFF")
+        return db
+
+    def _prepare(self, *, existed: bool) -> None:
+        db = self._db
+        if not existed:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.executescript("BEGIN;" + SCHEMA)
+            db.executemany("INSERT INTO kind VALUES (?, ?)", [(n, c.__name__) for n, c in KINDS.items()])
+            db.execute("INSERT INTO meta VALUES ('salt', ?)", (self.salt,))
+            db.execute("COMMIT")
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        number = db.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID:
+            raise StoreFormatError(
+                f"{self.path} is no workbench store", "its header says another program made it", "name another file"
+            )
+        if number > FORMAT:
+            raise StoreFormatError(
+                f"{self.path} has format {number}",
+                f"this version reads up to {FORMAT}",
+                "upgrade: pip install -U workbench",
+            )
+        if not self.read_only:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.executemany("INSERT OR IGNORE INTO kind VALUES (?, ?)", [(n, c.__name__) for n, c in KINDS.items()])
+        self.salt = db.execute("SELECT value FROM meta WHERE key = 'salt'").fetchone()[0]
+        self._places.update((text, number) for number, text in db.execute("SELECT id, text FROM place"))
+        row = db.execute("SELECT seq, chain FROM log ORDER BY seq DESC LIMIT 1").fetchone()
+        if row is not None:
+            self.last_seq, self._chain = row
+
+    # ---- writing -------------------------------------------------------------------------------------------------
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Make entries durable in one transaction.
+
+        Raises:
+            StoreError: SQLite could not commit (full disk, I/O error), or the write-ahead log was taken away; nothing of
+                the batch counts then.
+        """
+        places: list[tuple[int, str]] = []
+        payloads: list[tuple[bytes, bytes]] = []
+        values, chain = self._rows(entries, places, payloads)
+        db = self._db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            if places:
+                db.executemany("INSERT INTO place VALUES (?, ?)", places)
+            if payloads:
+                db.executemany("INSERT OR IGNORE INTO payload VALUES (?, ?)", payloads)
+            at, left = 0, len(entries)
+            for size in _SIZES:
+                while left >= size:
+                    db.execute(_INSERTS[size], values[at : at + size * 11])
+                    at += size * 11
+                    left -= size
+            self._check_wal()
+            db.execute("COMMIT")
+        except BaseException as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            for _, text in places:
+                del self._places[text]
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(
+                    f"{self.path} could not be written", str(error), "free disk space, then start the session again"
+                ) from error
+            raise
+        self._check_wal()
+        self._chain = chain
+        self.last_seq = entries[-1].seq
+
+    def _rows(
+        self, entries: Sequence[Entry], places: list[tuple[int, str]], payloads: list[tuple[bytes, bytes]]
+    ) -> tuple[list[object], bytes]:
+        chain, known = self._chain, self._places
+        values: list[object] = []
+        add = values.extend
+        for entry in entries:
+            body: bytes | None = encode_body(entry.body)
+            kind = KIND_NUMBERS[type(entry.body)]
+            line = entry.line
+            place = known.get(line)
+            if place is None:
+                place = known[line] = len(known)
+                places.append((place, line))
+            head = (entry.seq, entry.agent, entry.index, kind, entry.cause, entry.invocation, entry.wall, entry.mono)
+            chain = link(chain, (*head, line, body))  # type: ignore[arg-type]
+            if len(body) > LARGE_BODY:  # type: ignore[arg-type]
+                payloads.append((chain, body))  # type: ignore[arg-type]
+                body = None
+            add((*head, place, body, chain))
+        return values, chain
+
+    def _check_wal(self) -> None:
+        """The write-ahead log must still be the file we write to; see the module `lock` for how it can vanish."""
+        try:
+            inode = os.stat(self._wal).st_ino  # noqa: PTH116 - on the hot path
+        except FileNotFoundError:
+            inode = -1 if self._wal_inode else 0
+        if self._wal_inode and inode != self._wal_inode:
+            raise StoreError(
+                f"the write-ahead log of {self.path} was removed or replaced",
+                "something opened and closed the store file behind the session's back",
+                "close the session, and copy a store only with session.export(path)",
+            )
+        self._wal_inode = inode
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    def read(self, after: int = 0, upto: int | None = None) -> Iterator[Entry]:
+        """Committed entries in order, their chain checked as they pass; any thread.
+
+        Raises:
+            StoreCorruptError: an entry is missing or changed; says which.
+        """
+        db = self._connect(read_only=True)
+        try:
+            chain = START
+            if after:
+                row = db.execute("SELECT chain FROM log WHERE seq = ?", (after,)).fetchone()
+                if row is None:
+                    return
+                chain = row[0]
+            limit = upto if upto is not None else (1 << 62)
+            cursor = db.execute(_SELECT + "WHERE seq > ? AND seq <= ? ORDER BY seq", (after, limit))
+            expected = after + 1
+            while rows := cursor.fetchmany(1000):
+                for row in rows:
+                    chain = self._check(row, chain, expected)
+                    expected += 1
+                    yield _entry(row)
+        except sqlite3.DatabaseError as error:
+            raise StoreCorruptError(
+                f"{self.path} cannot be read", str(error), "restore a copy made with session.export"
+            ) from error
+        finally:
+            db.close()
+
+    def _check(self, row: tuple[object, ...], chain: bytes, expected: int) -> bytes:
+        if row[0] != expected:
+            raise StoreCorruptError(
+                f"entry {expected} of {self.path} is missing", f"entry {row[0]} follows", "restore a copy"
+            )
+        after = link(chain, row[:10])  # type: ignore[arg-type]
+        if after != row[10]:
+            raise StoreCorruptError(
+                f"entry {expected} of {self.path} was changed",
+                "it does not fit the hash chain",
+                "restore a copy of the store",
+            )
+        return after
+
+    def read_oplog(self, agent: int, first: int, last: int) -> list[Entry]:
+        """Committed entries of one agent between two indices; any thread, one at a time."""
+        rows = self._reader().execute(
+            _SELECT + "WHERE agent = ? AND idx BETWEEN ? AND ? ORDER BY idx", (agent, first, last)
+        )
+        return [_entry(row) for row in rows]
+
+    _read_db: sqlite3.Connection | None = None
+
+    def _reader(self) -> sqlite3.Connection:
+        if self._read_db is None:
+            self._read_db = self._connect(read_only=True)
+        return self._read_db
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
+        """Run one read-only statement.
+
+        Raises:
+            StoreError: SQLite refuses it; says why.
+        """
+        db = self._connect(read_only=True)
+        try:
+            return run_query(db, sql, parameters)
+        finally:
+            db.close()
+
+    def close(self) -> None:
+        """Close the connections; the last one folds the write-ahead log into the file. Harmless when repeated."""
+        if self._read_db is not None:
+            self._read_db.close()
+            self._read_db = None
+        self._db.close()
+
+
+class MemoryLog:
+    """A log that is kept nowhere, with the same face: for `wb.start(":memory:")`."""
+
+    def __init__(self, salt: str) -> None:
+        self.salt = salt
+        self.last_seq = 0
+        self._entries: list[Entry] = []
+        self._oplogs: dict[int, list[Entry]] = {}
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Keep entries."""
+        for entry in entries:
+            self._oplogs.setdefault(entry.agent, []).append(entry)
+        self._entries.extend(entries)
+        self.last_seq = entries[-1].seq
+
+    def read(self, after: int = 0, upto: int | None = None) -> Iterator[Entry]:
+        """Entries with `after < seq <= upto`; `seq` is dense from 1, so it is a place in the list."""
+        return iter(self._entries[after:upto])
+
+    def read_oplog(self, agent: int, first: int, last: int) -> list[Entry]:
+        """Entries of one agent between two indices."""
+        oplog = self._oplogs.get(agent, [])
+        start = oplog[0].index if oplog else 1
+        return oplog[max(first - start, 0) : max(last - start + 1, 0)]
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
+        """Run one read-only statement on a throw-away copy in SQLite."""
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            copy_into(db, self._entries)
+            db.execute("PRAGMA query_only = ON")
+            return run_query(db, sql, parameters)
+        finally:
+            db.close()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def run_query(
+    db: sqlite3.Connection, sql: str, parameters: Sequence[object]
+) -> tuple[list[str], list[tuple[object, ...]]]:
+    """One statement's column names and rows; SQLite's refusal becomes a `StoreError`."""
+    try:
+        cursor = db.execute(sql, tuple(parameters))
+        names = [column[0] for column in cursor.description or ()]
+        return names, cursor.fetchall()
+    except sqlite3.Error as error:
+        raise StoreError(
+            "the query was refused", str(error), "see session.sql for the tables; only reading is allowed"
+        ) from error
+
+
+def copy_into(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+    """Write entries into an empty SQLite database in the layout of a store."""
+    db.executescript(SCHEMA)
+    db.executemany("INSERT INTO kind VALUES (?, ?)", [(n, c.__name__) for n, c in KINDS.items()])
+    places: dict[str, int] = {"": 0}
+    for x in entries:
+        place = places.setdefault(x.line, len(places))
+        kind = KIND_NUMBERS[type(x.body)]
+        row = (x.seq, x.agent, x.index, kind, x.cause, x.invocation, x.wall, x.mono, place, encode_body(x.body), b"")
+        db.execute(_INSERTS[1], row)
+    db.executemany("INSERT INTO place VALUES (?, ?)", [(n, text) for text, n in places.items() if n])
+
+
+def _entry(row: tuple[object, ...]) -> Entry:
+    seq, agent, index, _, cause, invocation, wall, mono, line, body, _ = row
+    return Entry(seq, agent, index, cause, invocation, wall, mono, line, decode_body(body))  # type: ignore[arg-type]
+
+
+__all__ = ["Log", "MemoryLog", "SqliteLog"]

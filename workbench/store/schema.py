@@ -1,0 +1,44 @@
+"""The file's layout. One table holds the log; everything else could be rebuilt from it.
+
+`line` is the number of a place (`file:line` text) in `place`, because few lines of code write most entries. A body over
+`LARGE_BODY` bytes stands in `payload` under its hash, and `log.body` is NULL there. `chain` is a hash over the entry and the
+chain before it, so a changed, missing or swapped entry is noticed (SQLite alone notices 12 % of flipped bits in values).
+"""
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x57424348
+"""Marks the file as ours in SQLite's header (the letters WBCH)."""
+
+FORMAT: Final = 1
+"""Number of this layout, in `user_version`; a newer one is refused in words."""
+
+LARGE_BODY: Final = 65536
+"""Bytes above which a body moves to the payload table; Golem's limit."""
+
+SCHEMA: Final = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE log (
+    seq INTEGER PRIMARY KEY,
+    agent INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    cause INTEGER NOT NULL,
+    invocation INTEGER NOT NULL,
+    wall INTEGER NOT NULL,
+    mono INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    body BLOB,
+    chain BLOB NOT NULL
+);
+CREATE UNIQUE INDEX log_agent ON log (agent, idx);
+CREATE TABLE place (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE payload (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE VIEW oplog AS
+    SELECT log.seq, created.agent AS uid, log.idx, kind.name AS kind, log.cause, log.invocation, log.wall, place.text AS line
+    FROM log JOIN kind ON kind.number = log.kind LEFT JOIN place ON place.id = log.line
+    JOIN log AS created ON created.seq = log.agent;
+"""
