@@ -13,6 +13,7 @@ wb.run(Worker.get(7).process("x"))
 ```
 """
 
+import importlib
 from typing import Any
 
 from workbench.errors import (
@@ -63,8 +64,34 @@ from workbench.runtime.api import (
     step,
     uuid4,
 )
+from workbench.runtime.jobs import FanOutResults, fan_out
 from workbench.runtime.joins import as_completed, bounded, join, race, race_ok, try_join
 from workbench.runtime.session import Session, run, start
 from workbench.runtime.session import default_session as session
 
 __version__ = "0.1.0"
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext workbench`."""
+    from workbench import magics  # noqa: PLC0415 - IPython and widgets load for those who use them
+
+    magics.load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """`%unload_ext workbench`."""
+    from workbench import magics  # noqa: PLC0415
+
+    magics.unload(shell)
+
+
+_LAZY = {"show": "workbench.widgets.show", "trace": "workbench.widgets.show", "agent_graph": "workbench.widgets.show"}
+
+
+def __getattr__(name: str) -> Any:
+    """Names that need Jupyter packages load on first use."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -200,6 +200,9 @@ class InvocationError(WorkbenchError):
         head = f"{self.agent_id}.{self.method} raised {self.error_type}: {self.message}"
         return f"{head}\n\n{self.remote_traceback}" if self.remote_traceback else head
 
+    def __repr__(self) -> str:
+        return f"InvocationError({self.agent_id}.{self.method} raised {self.error_type}: {self.message:.200})"
+
     def __reduce__(self) -> tuple[object, ...]:
         return invocation_error, self.args
 
@@ -231,7 +234,7 @@ def invocation_error(
     cls = _combined.get(error_type)
     if cls is None:
         # The built-in comes first as base, because only its own `__new__` may make it; the looks stay ours.
-        looks = {name: InvocationError.__dict__[name] for name in ("__init__", "__str__", "__reduce__", "__module__")}
+        looks = {name: InvocationError.__dict__[name] for name in ("__init__", "__str__", "__repr__", "__reduce__", "__module__")}
         cls = _combined[error_type] = type("InvocationError", (original, InvocationError), looks)
     error = original.__new__(cls)
     InvocationError.__init__(error, agent_id, method, error_type, message, remote_traceback)

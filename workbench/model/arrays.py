@@ -152,7 +152,8 @@ def _array(content: Any) -> Any:
 def _scalar_form(value: Any) -> list[object]:
     np = _numpy()
     if type(value) in (np.str_, np.bytes_):  # an array would lose NULs at their end
-        return ["text", "".join([value]) if type(value) is np.str_ else b"".join([value])]  # `str` cuts NULs too
+        empty = "" if type(value) is np.str_ else b""
+        return ["text", empty + value[:]]  # `str` and `bytes` would cut NULs off too
     written = _dtype_form(value.dtype)
     if _dtype(written).type is not type(value):
         raise Refusal(f"a numpy scalar of class {type(value).__name__}", "convert it with .item()")

@@ -17,8 +17,8 @@ Invariants:
 - *Same value, same bytes.* Sets are sorted by their elements' bytes, so no bytes depend on `PYTHONHASHSEED`.
 
 Rejected: pickle and its kin (reading runs code); JSON (no bytes, one number type, keys are text); msgspec's typed
-decoding by annotation (it converts to what the annotation says, so a wrong annotation changes the value); one form for
-all, with a tag on each node (three times the time for plain values, which are nearly all).
+decoding by annotation (it converts to what the annotation says, so a wrong annotation changes the value); a tag on each
+node (plain values, which are nearly all, would pay for the few others).
 """
 
 import sys
@@ -54,7 +54,7 @@ def encode(value: object, known: KnownTypes = NOTHING_KNOWN, path: str = "value"
         EncodingError: a part has no exact form; its path leads to the part.
     """
     try:
-        size = plain_size(value, 0)
+        size = plain_size(value)
         if size > MAX_BYTES:
             raise too_large()
         try:

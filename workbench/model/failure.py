@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from workbench import errors
+from workbench.model.places import place_name
 
 MAX_TEXT: Final = 20_000
 """Characters kept of a message or a traceback; the middle of a longer one is cut out."""
@@ -78,13 +79,14 @@ def decode_failure(data: bytes) -> Failure:
 def failure_of(error: BaseException, agent_id: str, method: str) -> Failure:
     """Describe an exception. An `InvocationError` passed on keeps its original's type, so that it can be caught by it."""
     text = _clip(_text_of(error))
-    trace = _clip(_format(error))
+    own = type(error).__name__ in _OWN and isinstance(error, _OWN[type(error).__name__])
+    trace = _clip(_frames(error) if own else _format(error))
     if isinstance(error, errors.InvocationError):
         kind, text = error.error_type, error.message
     else:
         kind = type(error).__name__
     fields: list[object] | None = None
-    if kind in _OWN and isinstance(error, _OWN[kind]):
+    if own:
         fields = [list(a) if isinstance(a, tuple) else a for a in error.args]
     parts: list[Failure] = []
     if isinstance(error, BaseExceptionGroup):
@@ -100,7 +102,7 @@ def exception_of(failure: Failure) -> Exception:
     if own is not None and failure.fields is not None:
         error = own(*failure.fields)  # type: ignore[arg-type]
         if failure.traceback:
-            error.add_note(f"raised in {failure.agent_id}.{failure.method}:\n{failure.traceback}")
+            error.add_note(failure.traceback)
         return error
     parts = tuple(exception_of(part) for part in failure.parts)
     return errors.invocation_error(
@@ -118,9 +120,31 @@ def _text_of(error: BaseException) -> str:
 def _format(error: BaseException) -> str:
     try:
         shown = traceback.TracebackException(type(error), error, _first_of_user(error.__traceback__), compact=True)
+        _rename(shown)
         return "".join(shown.format()).rstrip()
     except Exception as broken:  # noqa: BLE001 - formatting runs user code too
         return f"<no traceback: {type(broken).__name__}>"
+
+
+def _frames(error: BaseException) -> str:
+    """Where one of our own errors was raised first; its text says the rest."""
+    notes = getattr(error, "__notes__", None)
+    if notes:
+        return str(notes[0])
+    stack = traceback.extract_tb(_first_of_user(error.__traceback__))
+    for frame in stack:
+        frame.filename = place_name(frame.filename)
+    return "".join(["Raised in an agent at (most recent call last):\n", *stack.format()]).rstrip() if stack else ""
+
+
+def _rename(shown: traceback.TracebackException | None) -> None:
+    """Call files as people know them, in chained exceptions too."""
+    while shown is not None:
+        for frame in shown.stack:
+            frame.filename = place_name(frame.filename)
+        for part in getattr(shown, "exceptions", None) or ():
+            _rename(part)
+        shown = shown.__cause__ or shown.__context__
 
 
 def _first_of_user(trace: TracebackType | None) -> TracebackType | None:

@@ -238,7 +238,7 @@ def _from_text(kinds: tuple[type, ...]) -> tuple[Callable[[object], bytes], Call
     places = {kind: bytes([place]) for place, kind in enumerate(kinds)}
     return (
         lambda value: places[type(value)] + write_text(str(value)),
-        lambda data: kinds[data[0]](_read_text(data[1:])),
+        lambda data: kinds[data[0]](_read_text(bytes(data)[1:])),  # msgspec 0.19 gives views that slice wrongly
     )
 
 

@@ -22,6 +22,15 @@ MAX_DEPTH: Final = 100
 _LONG: Final = 16
 """From this length on, the set of a list's types is built in C before its items are looked at one by one."""
 
+_SUSPECT: Final = 256 * 1024
+"""From this many bytes on, parts that occur twice are remembered, as there may be exponentially many."""
+
+_WORTH: Final = 1024
+"""Bytes from which on a part is worth remembering."""
+
+_Memo = dict[tuple[int, int], int]
+"""Sizes by identity and depth."""
+
 _FIXED: Final = frozenset({float, bool, type(None)})
 _FIXED_OR_INT: Final = _FIXED | {int}
 _NAMED_KEYS: Final = _FIXED_OR_INT | {str, bytes}
@@ -37,28 +46,29 @@ def too_large() -> Refusal:
     return Refusal(f"it takes more than {MAX_BYTES} bytes", "store it in a file and pass its path")
 
 
-def plain_size(value: Any, depth: int) -> int:
+def plain_size(value: Any) -> int:
     """A lower bound for the length of a value that needs no tag, in bytes; -1 for any other value.
 
-    Counting also bounds the time: ten lists that hold each other ten times each are ten thousand million parts.
+    Counting bounds the time too: twelve lists that hold each other ten times each are 10^12 parts. So from `_SUSPECT`
+    bytes on, the count begins again and looks at what is shared only once for each depth.
     """
     kind = type(value)
     if kind is str or kind is bytes:
         return len(value)
-    if kind is list:
-        return _plain_items(value, depth + 1)
-    if kind is dict:
-        return _plain_dict(value, depth + 1)
-    return 1 if kind in _FIXED_OR_INT else -1
+    if kind is not list and kind is not dict:
+        return 1 if kind in _FIXED_OR_INT else -1
+    count = _plain_items if kind is list else _plain_dict
+    size = count(value, 1, None)
+    return size if size <= _SUSPECT else count(value, 1, {})
 
 
-def _plain_dict(items: dict[Any, Any], depth: int) -> int:
-    keys = _plain_items(items, MAX_DEPTH)  # no container can be a key here: those that can need a tag
-    values = _plain_items(items.values(), depth)
+def _plain_dict(items: dict[Any, Any], depth: int, memo: _Memo | None) -> int:
+    keys = _plain_items(items, MAX_DEPTH, None)  # no container can be a key here: those that can need a tag
+    values = _plain_items(items.values(), depth, memo)
     return keys + values if keys >= 0 and values >= 0 else -1
 
 
-def _plain_items(items: Collection[Any], depth: int) -> int:
+def _plain_items(items: Collection[Any], depth: int, memo: _Memo | None) -> int:
     if depth > MAX_DEPTH:
         return -1
     size = len(items)
@@ -75,11 +85,16 @@ def _plain_items(items: Collection[Any], depth: int) -> int:
         if kind is str or kind is bytes:
             size += len(item)
         elif kind is list or kind is dict:
-            part = _plain_items(item, depth + 1) if kind is list else _plain_dict(item, depth + 1)
+            part = None if memo is None else memo.get((id(item), depth))
+            if part is None:
+                count = _plain_items if kind is list else _plain_dict
+                part = count(item, depth + 1, memo)
+                if memo is not None and part >= _WORTH:
+                    memo[id(item), depth] = part
             if part < 0:
                 return -1
             size += part
-            if size > MAX_BYTES:
+            if size > (_SUSPECT if memo is None else MAX_BYTES):
                 break
         else:
             return -1
@@ -89,12 +104,15 @@ def _plain_items(items: Collection[Any], depth: int) -> int:
 class Writer:
     """Turns one value into what msgspec may write as it is: untagged parts, and `Ext` for the rest. Used once."""
 
-    __slots__ = ("known", "open", "room")
+    __slots__ = ("known", "memo", "open", "room")
 
     def __init__(self, known: KnownTypes) -> None:
         self.known = known
         self.open: set[int] = set()  # ids of the containers that we are in
         self.room = MAX_BYTES
+        self.memo: dict[
+            tuple[int, int], tuple[object, object, int]
+        ] = {}  # holds the value, so that no id is used twice
 
     def convert(self, value: Any) -> object:
         """The value with its tagged parts replaced by extensions; a new list or dict wherever that changes something.
@@ -132,10 +150,19 @@ class Writer:
             raise Refusal("it contains itself", "pass a tree: name the parts, and refer to them by name")
         if len(self.open) >= MAX_DEPTH and not issubclass(kind, Enum) and arrays.tag_of(kind) is None:
             raise Refusal(f"it nests deeper than {MAX_DEPTH}", "pass a flatter value")
+        place = id(value), len(self.open)
+        if place in self.memo:
+            _, result, cost = self.memo[place]
+            self._spend(cost)
+            return result
+        before = self.room
+        self._spend(1)
         self.open.add(id(value))
         method = _CONTAINERS.get(kind)
         result = method(self, value) if method is not None else self._instance(value, kind)
         self.open.discard(id(value))
+        if before < MAX_BYTES - _SUSPECT and before - self.room >= _WORTH:
+            self.memo[place] = value, result, before - self.room
         return result
 
     def _instance(self, value: Any, kind: type) -> object:

@@ -79,6 +79,7 @@ class Awaiting(Coroutine[Any, Any, Any]):
 
 async def outside(future: "Future[Any]") -> Any:
     """Wait in a cell's or script's event loop. Wakes ten times a second, so that an interrupt is seen; cancelling detaches."""
+    __tracebackhide__ = True  # IPython leaves these frames out of what it shows
     loop = asyncio.get_running_loop()
     waiting = asyncio.wrap_future(future)
 

@@ -38,13 +38,12 @@ class Clock:
         """A random UUID."""
         return uuid4()
 
+    def token(self) -> str:
+        """Eight random hexadecimal digits: what tells a store's promises and keys from another store's."""
+        return secrets.token_hex(4)
+
     simulated = False
     """Whether time stands still while nothing happens, and jumps to the next timer."""
-
-
-def random_token() -> str:
-    """Eight random hexadecimal digits."""
-    return secrets.token_hex(4)
 
 
 def perf_counter() -> float:

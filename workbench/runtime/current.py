@@ -10,6 +10,7 @@ from types import CodeType, FrameType
 from typing import Any, Final
 
 from workbench.errors import NotInAgentError
+from workbench.model.places import place_name
 
 
 class _Current(threading.local):
@@ -36,8 +37,9 @@ def require_instance(name: str) -> Any:
     return instance
 
 
-_ours: dict[CodeType, bool] = {}
 _SKIPPED: Final = ("asyncio", "workbench", "contextlib", "concurrent")
+_places: dict[CodeType, str] = {}
+"""Code -> how its file is called in places; empty for code that is not the user's."""
 
 
 def calling_line() -> str:
@@ -45,11 +47,17 @@ def calling_line() -> str:
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what inspect.currentframe does, without its cost
     while frame is not None:
         code = frame.f_code
-        ours = _ours.get(code)
-        if ours is None:
-            module = str(frame.f_globals.get("__name__", ""))
-            ours = _ours[code] = module.partition(".")[0] in _SKIPPED and not module.startswith("workbench.bench")
-        if not ours:
-            return f"{code.co_filename}:{frame.f_lineno}"
+        place = _places.get(code)
+        if place is None:
+            place = _places[code] = _place_of(frame)
+        if place:
+            return f"{place}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
+
+
+def _place_of(frame: FrameType) -> str:
+    module = str(frame.f_globals.get("__name__", ""))
+    if module.partition(".")[0] in _SKIPPED and not module.startswith("workbench.bench"):
+        return ""
+    return place_name(frame.f_code.co_filename)

@@ -21,7 +21,7 @@ from workbench.model.codec import KnownTypes
 from workbench.model.entries import CallMade, Entry
 from workbench.runtime import nesting
 from workbench.runtime.awaiting import Awaiting, outside
-from workbench.runtime.clock import Clock, in_words, random_token
+from workbench.runtime.clock import Clock, in_words
 from workbench.runtime.current import current
 from workbench.runtime.printing import record_prints, stop_recording_prints
 from workbench.runtime.session_thread import SessionThread
@@ -188,6 +188,30 @@ class Session:
             source.text if source else "",
         )
 
+    def earlier_agents(self, upto: int) -> "dict[int, tuple[str, int, bool, int, str, int, int, int, bool | None]]":
+        """The agents created up to a `seq`, for a view that begins there; the fields are `views.graph.Earlier`'s."""
+        thread = self._check()
+
+        def read() -> dict[int, tuple[str, int, bool, int, str, int, int, int, bool | None]]:
+            return {
+                a.uid: (
+                    a.text,
+                    a.spawned_by,
+                    bool(a.source),
+                    a.current.seq if a.current else 0,
+                    a.current.method if a.current else "",
+                    len(a.queue or ()),
+                    a.finished - a.raised,
+                    a.raised,
+                    a.last.ok if a.last else None,
+                )
+                for a in thread.state.agents.values()
+                if a.uid <= upto
+            }
+
+        found: dict[int, tuple[str, int, bool, int, str, int, int, int, bool | None]] = thread.ask(read).result()
+        return found
+
     def oplog(self, agent_id: AgentId | str) -> list[Entry]:
         """The committed entries of an agent, oldest first; a fork's begin with what it shares with its source.
 
@@ -204,6 +228,20 @@ class Session:
 
         parts = thread.ask(read).result()
         return [entry for part in parts for entry in self._log.read_oplog(*part)]
+
+    def newest_run(self, agent_id: str) -> tuple[str, bytes] | None:
+        """Key and encoded arguments of the newest keyed invocation of an agent; None when there is none."""
+        thread = self._check()
+
+        def read() -> tuple[str, bytes] | None:
+            agent = thread.state.find(agent_id)
+            if agent is None or not agent.keys:
+                return None
+            newest = max(agent.keys.values(), key=lambda i: i.seq)
+            return str(newest.key), newest.args
+
+        found: tuple[str, bytes] | None = thread.ask(read).result()
+        return found
 
     def sql(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run a SELECT on the store (tables `log`, `kind`, `place`; view `oplog`); read only.
@@ -243,7 +281,7 @@ def start(path: str | os.PathLike[str] | None = None, *, fresh: bool = False, re
     clock = clock or Clock()
     with _guard:
         if name == MEMORY:
-            session = Session(name, MemoryLog(random_token()), None, clock)
+            session = Session(name, MemoryLog(clock.token()), None, clock)
         else:
             full = str(Path(name).resolve())
             opened = _open.get(full)
@@ -268,7 +306,7 @@ def _open_store(path: Path, clock: Clock, *, fresh: bool, read_only: bool) -> Se
     try:
         if fresh:
             _move_aside(path, clock)
-        log = SqliteLog(path, random_token())
+        log = SqliteLog(path, clock.token())
     except BaseException:
         lock.release()
         raise
@@ -338,6 +376,7 @@ def run(awaitable: Awaitable[Any], timeout: float | None = None) -> Any:
     Raises:
         NotInAgentError: in an agent, where waiting is written `await`.
     """
+    __tracebackhide__ = True
     if current.instance is not None:
         raise NotInAgentError("wb.run in an agent", "it would stop the session's thread", "write await, or .blocking(...) in a plain def method")
     if isinstance(awaitable, Awaiting):
@@ -349,12 +388,16 @@ def run(awaitable: Awaitable[Any], timeout: float | None = None) -> Any:
 
 def wait(future: "Future[Any]", timeout: float | None = None) -> Any:
     """Block until a future is done; an interrupt or a timeout gives it up, and harms nothing."""
+    __tracebackhide__ = True  # IPython leaves these frames out of what it shows
     try:
-        return future.result(timeout)
+        error = future.exception(timeout)
     except BaseException:
         if not future.done():
             future.cancel()
         raise
+    if error is not None:
+        raise error.with_traceback(None)
+    return future.result()
 
 
 async def _as_coroutine(awaitable: Awaitable[Any], timeout: float | None) -> Any:
@@ -363,6 +406,7 @@ async def _as_coroutine(awaitable: Awaitable[Any], timeout: float | None) -> Any
 
 
 def _run_coroutine(awaitable: Awaitable[Any], timeout: float | None) -> Any:
+    __tracebackhide__ = True
     coroutine: Coroutine[Any, Any, Any] = _as_coroutine(awaitable, timeout)
     try:
         asyncio.get_running_loop()

@@ -37,6 +37,7 @@ from workbench.runtime.printing import show
 from workbench.runtime.steps import Outcome, StepRunner
 from workbench.runtime.timers import Timers
 from workbench.runtime.writer import Writer
+from workbench.store.faults import reach
 from workbench.store.feed import Feed
 from workbench.store.log import Log
 
@@ -442,6 +443,7 @@ class SessionThread:
     def release(self, action: Callable[[], None]) -> None:
         """Do something that leaves the session, once all entries written so far are committed."""
         if self.committed >= self.state.seq:
+            reach("release")
             action()
         else:
             self._releases.append((self.state.seq, action))
@@ -450,6 +452,7 @@ class SessionThread:
         if self._buffer and not self._writing and not self._halted:
             batch, self._buffer = self._buffer, []
             self._writing = True
+            reach("batch.handover")
             self._writer.put(batch)
 
     def _written(self, batch: Sequence[Entry], error: BaseException | None) -> None:
@@ -463,9 +466,11 @@ class SessionThread:
             self._break(error)
             return
         self.committed = batch[-1].seq
+        reach("feed.publish")
         self.feed.publish(batch)
         releases = self._releases
         while releases and releases[0][0] <= self.committed:
+            reach("release")
             releases.popleft()[1]()
         if self._parked:
             parked, self._parked = self._parked, []
@@ -674,6 +679,7 @@ class SessionThread:
             if self._busy_steps.get(origin) is not token or self.closed:
                 return
             del self._busy_steps[origin]
+            reach("step.done")
             slot = self._slot(uid)
             slot.outcomes = slot.outcomes or {}
             slot.outcomes[op] = outcome
@@ -691,6 +697,7 @@ class SessionThread:
 
     def _open(self) -> None:
         self.clock.not_before(self.state.fold(self.log.read()).wall)
+        reach("recovery.folded")
         self.state.wakes.clear()
         self.tick()
         if ROOT_UID not in self.state.agents:

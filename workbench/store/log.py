@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from workbench.errors import StoreCorruptError, StoreError, StoreFormatError
 from workbench.model.entries import KIND_NUMBERS, KINDS, Entry, decode_body, encode_body
 from workbench.store.chain import START, link
+from workbench.store.faults import reach
 from workbench.store.schema import APPLICATION_ID, FORMAT, LARGE_BODY, SCHEMA
 
 _COLUMNS: Final = "seq, agent, idx, kind, cause, invocation, wall, mono, line, body, chain"
@@ -140,8 +141,10 @@ class SqliteLog:
         payloads: list[tuple[bytes, bytes]] = []
         values, chain = self._rows(entries, places, payloads)
         db = self._db
+        reach("append.before")
         try:
             db.execute("BEGIN IMMEDIATE")
+            reach("append.begun")
             if places:
                 db.executemany("INSERT INTO place VALUES (?, ?)", places)
             if payloads:
@@ -152,8 +155,11 @@ class SqliteLog:
                     db.execute(_INSERTS[size], values[at : at + size * 11])
                     at += size * 11
                     left -= size
+                    reach("append.statement")
             self._check_wal()
+            reach("append.commit.before")
             db.execute("COMMIT")
+            reach("append.commit.after")
         except BaseException as error:
             if db.in_transaction:
                 db.execute("ROLLBACK")

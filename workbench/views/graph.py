@@ -13,9 +13,9 @@ To teach the fold a new kind, write a handler and name it in `_HANDLERS`; to add
 the wire format, shared with `agent_graph_store.js`) and to `status_of`. Entries of unknown kinds are stepped over.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -157,6 +157,29 @@ class GraphNode(msgspec.Struct, gc=False):
         return self.agent_id.partition("(")[0]
 
 
+class Earlier(NamedTuple):
+    """An agent that was there before a view begins; the view shows it once it does something again.
+
+    Attributes:
+        agent_id: text of its id.
+        parent: uid of who spawned it or was forked into it, 0 for the root.
+        forked: whether it is a fork.
+        running: the invocation under way, 0 for none; `method` is its method.
+        pending: accepted invocations that have not started.
+        ran: invocations ended well; `raised`: ended with an error; `outcome`: the last one's end.
+    """
+
+    agent_id: str
+    parent: int
+    forked: bool
+    running: int
+    method: str
+    pending: int
+    ran: int
+    raised: int
+    outcome: bool | None
+
+
 def status_of(node: GraphNode) -> Status:
     """The status of a node; a step under way counts as running."""
     return _STATUSES[status_number(node)]
@@ -185,16 +208,26 @@ class GraphView:
     Args:
         root: uid of an agent to show with all that descends from it; None shows everything.
         describe_value: turns an encoded failure into text for people; None shows no errors' text.
+        since: begin after this `seq`: only agents that do something after it are shown, with those they descend from.
+        earlier: by uid, the agents that were there at `since`.
     """
 
-    def __init__(self, root: int | None = None, describe_value: Callable[[bytes], str] | None = None) -> None:
+    def __init__(
+        self,
+        root: int | None = None,
+        describe_value: Callable[[bytes], str] | None = None,
+        *,
+        since: int = 0,
+        earlier: Mapping[int, Earlier] | None = None,
+    ) -> None:
         self.root = root
+        self._earlier = earlier or {}
         self.describe_value = describe_value
         self.nodes: list[GraphNode] = []
         """All nodes by slot; read it."""
         self.by_uid: dict[int, GraphNode] = {}
         """All nodes by uid; read it."""
-        self.seq = 0 if root is None else root - 1
+        self.seq = since if root is None else max(root - 1, since)
         """`seq` of the last applied entry: what a reader asks the feed for next is after it."""
         self.dirty: set[int] = set()
         """Uids whose nodes changed since the last delta; with the next three, emptied by `graph_packet.delta`."""
@@ -272,11 +305,14 @@ class GraphView:
 
     def apply(self, entries: Iterable[Entry]) -> None:
         """Fold entries in; they continue the ones applied before, in the order of the log."""
-        handlers, by_uid, seq = _HANDLERS, self.by_uid, self.seq
+        handlers, by_uid, seq, earlier = _HANDLERS, self.by_uid, self.seq, self._earlier
         for entry in entries:
             body = entry.body
             if handler := handlers.get(body.__class__):
-                handler(self, by_uid.get(entry.agent), entry, body)
+                node = by_uid.get(entry.agent)
+                if node is None and earlier:
+                    node = self._recall(entry.agent, entry.wall)
+                handler(self, node, entry, body)
             seq = entry.seq
         self.seq = seq
 
@@ -294,8 +330,10 @@ class GraphView:
         return node.agent_id if node is not None else ""
 
     def _add(self, entry: Entry, agent_id: str, parent_uid: int, origin: int) -> GraphNode | None:
-        uid = entry.seq if entry.agent == 0 else entry.agent
+        uid = entry.agent
         parent = self.by_uid.get(parent_uid)
+        if parent is None and self._earlier:
+            parent = self._recall(parent_uid, entry.wall)
         if parent is None:
             if (self.root is not None and uid != self.root) or uid in self.by_uid:
                 return None
@@ -304,6 +342,21 @@ class GraphView:
             node = GraphNode(len(self.nodes), uid, agent_id, parent.slot, origin, entry.wall)
         if self._undefined:
             node.undefined = node.type_name in self._undefined
+        self.by_uid[uid] = node
+        self.nodes.append(node)
+        self.dirty.add(uid)
+        return node
+
+    def _recall(self, uid: int, wall: int) -> GraphNode | None:
+        """Bring an earlier agent, and those it descends from, into the view."""
+        known = self._earlier.get(uid)
+        if known is None or uid in self.by_uid:
+            return self.by_uid.get(uid)
+        parent = self._recall(known.parent, wall)
+        origin = _ROOT if known.parent == 0 else _FORKED if known.forked else _SPAWNED
+        node = GraphNode(len(self.nodes), uid, known.agent_id, -1 if parent is None else parent.slot, origin, wall)
+        node.running, node.method, node.pending = known.running, known.method, known.pending
+        node.ran, node.raised, node.outcome = known.ran, known.raised, known.outcome
         self.by_uid[uid] = node
         self.nodes.append(node)
         self.dirty.add(uid)
@@ -337,6 +390,8 @@ def _agent_created(view: GraphView, _node: GraphNode | None, entry: Entry, body:
 
 def _call_made(view: GraphView, node: GraphNode | None, entry: Entry, body: CallMade) -> None:
     uid = body.target
+    if view._earlier:
+        view._recall(uid, entry.wall)
     if target := view.by_uid.get(uid):
         if not target.pending and not target.running:
             target.since, target.method = entry.wall, body.method

@@ -39,7 +39,7 @@ class Packet(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class GraphFeed:
+class GraphPackets:
     """Numbers the deltas of one view. Everybody who follows the view gets the same packets."""
 
     def __init__(self, view: GraphView) -> None:

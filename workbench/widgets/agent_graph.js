@@ -1,10 +1,10 @@
 // @ts-check
 // The live agent graph in the page: one Hub per model talks to the kernel, one View per place where it is shown.
-import { COMPLETION, FAILED, QUEUED, READING_ORDER, ROOT, RUNNING, STATUS, Store, WAITING, describeCounts, describeTime } from "./agent_graph_store.js";
-import { CHIP, Layout } from "./agent_graph_layout.js";
+import { CALL, FAILED, FORKED, PROMISE, QUEUED, READING_ORDER, ROOT, RUNNING, STATUS, Store, TRIGGER, WAITING, describeCounts, describeTime } from "./agent_graph_store.js";
+import { Layout } from "./agent_graph_layout.js";
 import { FORK_STROKE, Painter, STROKES, drawShape } from "./agent_graph_paint.js";
 
-const PATIENCE_MS = 1000, SPEAK_MS = 2000, REFOLD_MS = 500, SPARK_MS = 600, TABLE_ROWS = 200, MOST_SPARKS = 40;
+const PATIENCE_MS = 1000, SPEAK_MS = 2000, REFOLD_MS = 500, SPARK_MS = 600, TABLE_ROWS = 200, MOST_SPARKS = 40, CARD_W = 276;
 
 /** @typedef {{get(name: string): any, set(name: string, value: any): void, save_changes(): void, send(content: any): void, on(name: string, f: Function): void, off(name: string, f?: Function): void}} Model */
 
@@ -33,7 +33,7 @@ export class Hub {
     if (!saved?.head || !saved.data) return;
     const data = saved.data instanceof DataView ? saved.data : new DataView(saved.data.buffer ?? saved.data);
     const change = this.store.apply({ ...saved.head, t: "snapshot" }, data);
-    this.store.seq = -1; // live deltas must follow a live snapshot
+    if (saved.head.hidden) this.store.seq = -1; // shortened: live deltas must follow a live snapshot
     for (const view of this.views) view.take(change);
   }
 
@@ -41,7 +41,6 @@ export class Hub {
   onMessage(message, buffers) {
     if (message.t === "snapshot" || message.t === "delta") {
       if (message.t === "snapshot") this.answered();
-      else if (!this.live) return; // no snapshot yet: one is on its way
       const change = this.store.apply(message, buffers[0]);
       if (!change) { this.ask({ t: "hello" }); return; }
       this.live = true;
@@ -120,6 +119,7 @@ export class View {
     this.card = make("aside", "wb-card");
     this.card.setAttribute("aria-label", "Agent details");
     this.note = make("div", "wb-note");
+    this.tip.hidden = this.card.hidden = this.note.hidden = true;
     const tools = make("div", "wb-tools");
     for (const [sign, title, act] of /** @type {[string, string, () => void][]} */ ([["+", "Zoom in (+)", () => this.zoom(1.25)], ["−", "Zoom out (-)", () => this.zoom(0.8)], ["⤢", "Fit all in (F)", () => this.fit()]])) {
       const button = make("button", "wb-tool", sign);
@@ -155,10 +155,11 @@ export class View {
     }
     this.foot.append(make("span", "wb-space"));
     /** @type {[HTMLCanvasElement, {status: number, dash: number[], width: number}][]} */ this.strokes = [];
-    for (const look of [STROKES[1], STROKES[2], STROKES[3], FORK_STROKE]) {
+    for (const look of [STROKES[CALL], STROKES[TRIGGER], STROKES[PROMISE], FORK_STROKE]) {
       const item = make("span", "wb-key wb-faint"), icon = make("canvas", "wb-icon wb-line");
       item.append(icon, make("span", "", look.name));
       this.strokes.push([icon, look]);
+      item.hidden = true; // until there was one
       this.foot.append(item);
     }
   }
@@ -223,6 +224,10 @@ export class View {
     }
     if (!change.snapshot && !this.calm?.matches) for (let i = 0; i < change.flashes.length; i += 2) this.sparks.push({ slot: change.flashes[i], other: change.flashes[i + 1], since: now });
     if (change.links || layout.placed > before) this.linksStale = true;
+    [CALL, TRIGGER, PROMISE, FORKED].forEach((kind, i) => {
+      const item = /** @type {HTMLElement} */ (this.strokes[i][0].parentElement);
+      if (item.hidden) item.hidden = !(i < 3 ? store.kinds.has(kind) : store.origins.subarray(0, store.n).includes(FORKED));
+    });
     this.refoldSoon();
     if (this.open && change.changed.includes(this.focus)) this.askDetails();
     this.want();
@@ -375,7 +380,7 @@ export class View {
     if (e.button || /** @type {Element} */ (e.target).closest(".wb-card, .wb-tools")) return;
     const [x, y] = this.place(e);
     this.drag = { x, y, moved: false };
-    this.stage.setPointerCapture(e.pointerId);
+    if (e.isTrusted) this.stage.setPointerCapture(e.pointerId);
   }
 
   /** @param {PointerEvent} e */
@@ -538,10 +543,10 @@ export class View {
     this.want();
   }
 
-  /** Pan so that it is in the picture. @param {number} mark */
-  reveal(mark) {
-    const { painter } = this, a = mark < 0 ? painter.bandAnchor(-mark - 1) : painter.anchor(mark);
-    const dx = a.x < 8 ? 8 - a.x : a.x + a.w > painter.w - 8 ? painter.w - 8 - a.x - a.w : 0;
+  /** Pan so that it is in the picture. @param {number} mark @param {number} [right] how much of the right side is covered */
+  reveal(mark, right = 0) {
+    const { painter } = this, edge = painter.w - 8 - (painter.w > 2.5 * right ? right : 0), a = mark < 0 ? painter.bandAnchor(-mark - 1) : painter.anchor(mark);
+    const dx = a.x < 8 ? 8 - a.x : a.x + a.w > edge ? edge - a.x - a.w : 0;
     const dy = a.y < 24 ? 24 - a.y : a.y > painter.h - 24 ? painter.h - 24 - a.y : 0;
     if (!dx && !dy) return;
     painter.camera.x += dx;
@@ -558,6 +563,7 @@ export class View {
 
   show() {
     this.open = true;
+    this.reveal(this.focus, CARD_W);
     this.showDetails(this.focus, null);
     this.askDetails();
   }
@@ -570,9 +576,10 @@ export class View {
   }
 
   askDetails() {
-    if (this.aging) return;
+    if (this.aging) { this.outdated = true; return; }
     this.hub.ask({ t: "details", slot: this.focus });
-    this.aging = /** @type {any} */ (setTimeout(() => { this.aging = 0; if (this.open && this.stale) { this.stale = false; this.askDetails(); } }, 500));
+    this.aging = /** @type {any} */ (setTimeout(() => { this.aging = 0; if (this.open && this.outdated) this.askDetails(); }, 500));
+    this.outdated = false;
   }
 
   /** Fill the card with what the kernel knows, or with what is known here. @param {number} slot @param {any} known */
@@ -590,8 +597,7 @@ export class View {
     row("label", store.labels.get(slot) ?? "");
     row("status", this.doing(slot));
     row(known?.running ? "runs" : "method", known?.method ?? "", "wb-code");
-    for (const wait of (known?.waits ?? []).slice(0, 6)) row("waits for", describeWait(wait, store), "wb-code");
-    if (known && known.waiting_for > 6) row("", `and ${known.waiting_for - 6} more`);
+    if (known?.waits?.length) list.append(make("dt", "", "waits for"), this.waits(known));
     row("queued", known?.pending ? `${known.pending}` : "");
     row("finished", known && (known.finished || known.failed) ? `${known.finished}${known.failed ? `, failed ${known.failed}` : ""}` : "");
     row("error", known?.error ?? "", "wb-error");
@@ -606,13 +612,21 @@ export class View {
     g.scale(ratio, ratio);
     drawShape(g, status, 6, 6, 4.6, this.painter.colours[status], this.painter.tone.ground);
   }
-}
 
-/** `Worker(3).process since 2.1 s, cell.py:3`. @param {any} wait @param {Store} store */
-function describeWait(wait, store) {
-  const on = wait.kind === "call" || wait.kind === "trigger" ? `${wait.on || "an agent out of view"}.${wait.what}` : wait.kind === "promise" ? `${wait.what} of ${wait.on || "an agent out of view"}` : wait.kind === "step" ? `step ${wait.what}` : wait.what;
-  const time = describeTime(store.now() - wait.since / 1e6);
-  return `${on}${time ? `, for ${time}` : ""}${wait.line ? `, ${wait.line}` : ""}`;
+  /** What it waits for, one a line; the source line is told once for all waits that share it. @param {any} known */
+  waits(known) {
+    const cell = make("dd", ""), { store } = this, shown = known.waits.slice(0, 6);
+    shown.forEach((/** @type {any} */ wait, /** @type {number} */ i) => {
+      const on = wait.on || "an agent out of view", time = this.hub.live ? describeTime(store.now() - wait.since / 1e6) : "";
+      const text = wait.kind === "call" ? `${on}.${wait.what}` : wait.kind === "promise" ? `${wait.what} of ${on}` : wait.kind === "step" ? `step ${wait.what}` : wait.what;
+      const item = make("div", "wb-code", text);
+      if (time) item.append(make("span", "wb-faint", ` ${time}`));
+      cell.append(item);
+      if (wait.line && wait.line !== shown[i + 1]?.line) cell.append(make("div", "wb-faint", wait.line));
+    });
+    if (known.waiting_for > shown.length) cell.append(make("div", "wb-faint", `and ${known.waiting_for - shown.length} more`));
+    return cell;
+  }
 }
 
 /** @param {number} status */
@@ -641,4 +655,3 @@ export default () => {
     },
   };
 };
-export { CHIP, COMPLETION };

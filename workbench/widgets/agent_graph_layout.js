@@ -5,16 +5,17 @@
 import { FAILED, QUEUED, RUNNING, WAITING } from "./agent_graph_store.js";
 
 export const FOLD = 50;
-/** World units: pitch of columns and rows, size of a chip, pitch of the dots of an expanded band. */
-export const COLUMN = 184, ROW = 34, CHIP_W = 148, CHIP_H = 26, DOT = 18, BAND_H = 62;
+/** World units: pitch of columns, what a new depth adds to it, pitch of rows, size of a chip, pitch of an open band's dots. */
+export const COLUMN = 178, STEP = 32, ROW = 34, CHIP_W = 148, CHIP_H = 26, DOT = 18, BAND_W = 196, BAND_H = 62;
 export const HIDDEN = 0, CHIP = 1, DOTTED = 2;
 const GAP = 0.6; // rows between families
 const TALL = 13; // rows of a family before it opens another column
+const TIDY = 150; // up to so many new nodes at once, each subtree gets rows of its own
 const MOST_OUT = 40, SLOWEST = 3, SLOW_MS = 2000;
 
 /** @typedef {{depth: number, x: number, width: number, top: number, bottom: number}} Column */
 /** @typedef {{column: number, top: number, size: number, used: number}} Run */
-/** @typedef {{parent: number, x: number, y: number, w: number, h: number, expanded: boolean, out: Map<number, [number, number]>, free: [number, number][], dots: number, columns: number, room: number}} Band */
+/** @typedef {{parent: number, x: number, y: number, w: number, h: number, expanded: boolean, out: Map<number, [number, number]>, free: [number, number][], dots: number, columns: number, room: number, tail: Run | null}} Band */
 
 export class Layout {
   /** @param {import("./agent_graph_store.js").Store} store */
@@ -92,7 +93,7 @@ export class Layout {
       if (parent < 0) for (const slot of members) this.plant(slot, spans);
       else if (!this.mode[parent]) continue;
       else if (this.folds(parent)) disturbed = this.fold(parent, members) || disturbed;
-      else this.settle(parent, members, spans);
+      else this.settle(parent, members, spans, parent < from);
     }
     return disturbed;
   }
@@ -105,6 +106,9 @@ export class Layout {
   /** Rows that each new node needs for what hangs on it. @param {Map<number, number[]>} families @returns {Map<number, number>} */
   spans(families) {
     const spans = new Map();
+    let all = 0;
+    for (const members of families.values()) all += members.length;
+    if (all > TIDY) return spans;
     const parents = [...families.keys()].filter((p) => p >= 0).sort((a, b) => b - a);
     for (const parent of parents) {
       const members = families.get(parent) ?? [];
@@ -126,8 +130,12 @@ export class Layout {
     this.put(slot, run.column, run.top + span / 2 - 0.5, 0);
   }
 
-  /** Put the new children of a parent beside it. @param {number} parent @param {number[]} members @param {Map<number, number>} spans */
-  settle(parent, members, spans) {
+  /**
+   * Put the new children of a parent beside it.
+   * @param {number} parent @param {number[]} members @param {Map<number, number>} spans
+   * @param {boolean} trickle whether the parent stood there before: a lone child is then kept room for siblings
+   */
+  settle(parent, members, spans, trickle) {
     const runs = this.runs.get(parent) ?? [];
     this.runs.set(parent, runs);
     const depth = this.depth[parent] + 1;
@@ -148,15 +156,16 @@ export class Layout {
     }
     if (!rest.length) return;
     const wide = leaves ? Math.ceil(rest.length / TALL) : 1;
-    const tall = leaves ? Math.ceil(rest.length / wide) : rest.length;
+    let tall = leaves ? Math.ceil(rest.length / wide) : rest.length;
+    if (!leaves && rest.reduce((rows, slot) => rows + (spans.get(slot) ?? 1), 0) > this.half()) tall = 1;
     for (let at = 0; at < rest.length; at += tall) {
       const part = rest.slice(at, at + tall);
       let rows = 0;
       for (const slot of part) rows += spans.get(slot) ?? 1;
-      const first = runs[0];
+      const first = runs[0]; // the family's first run, maybe of this very loop
       let wanted = this.y[parent] / ROW - (rows - 1) / 2;
       if (first) wanted = leaves ? first.top : Math.max(this.reach[parent] + 1, first.top);
-      const size = leaves && rest.length < 3 && depth > 1 ? Math.max(4, rows) : rows;
+      const size = leaves && trickle && rest.length < 3 && depth > 1 ? Math.max(4, rows) : rows;
       const run = this.open(depth, this.column[parent], wanted, size, COLUMN, leaves && first ? runs[runs.length - 1].column : -1);
       run.used = rows;
       runs.push(run);
@@ -176,7 +185,7 @@ export class Layout {
    * @returns {Run}
    */
   open(depth, after, wanted, rows, width, beyond = -1) {
-    const half = Math.max(9, 0.8 * Math.sqrt(this.store.n));
+    const half = this.half();
     for (let i = Math.max(after, beyond) + 1; i < this.columns.length; i++) {
       const column = this.columns[i];
       if (column.depth !== depth) continue;
@@ -187,18 +196,23 @@ export class Layout {
       let top = wanted;
       if (top < column.bottom + GAP && top + rows > column.top - GAP) {
         const down = column.bottom + GAP, up = column.top - GAP - rows;
-        const fits = down + rows <= half * 1.4 ? (up >= -half && wanted - up < down - wanted ? up : down) : up >= -half ? up : NaN;
+        const fits = down + rows <= half * 1.3 ? (up >= -half && wanted - up < down - wanted ? up : down) : up >= -half ? up : NaN;
         if (Number.isNaN(fits)) continue;
         top = fits;
-      } else if (top + rows > half * 1.4 && top > column.bottom) continue;
+      } else if (top + rows > half * 1.3 && top > column.bottom) continue;
       column.top = Math.min(column.top, top);
       column.bottom = Math.max(column.bottom, top + rows);
       return { column: i, top, size: rows, used: 0 };
     }
     const last = this.columns[this.columns.length - 1];
     const top = wanted > half ? -Math.min(half, rows / 2) : wanted;
-    this.columns.push({ depth, x: last ? last.x + last.width : 0, width, top, bottom: top + rows });
+    this.columns.push({ depth, x: last ? last.x + last.width + (last.depth === depth ? 0 : STEP) : 0, width, top, bottom: top + rows });
     return { column: this.columns.length - 1, top, size: rows, used: 0 };
+  }
+
+  /** Rows above and below the middle before another column is better: keeps the whole about as wide as high. */
+  half() {
+    return Math.max(14, 1.1 * Math.sqrt(this.visible + 1));
   }
 
   /** @param {number} slot @param {number} column @param {number} row @param {number} depth */
@@ -252,19 +266,27 @@ export class Layout {
     /** @type {[number, number][]} */ const free = [];
     let run = (this.runs.get(parent) ?? [])[0];
     for (const kid of this.store.kids.get(parent) ?? []) this.hide(kid);
-    if (run && !expanded) {
-      for (const old of this.runs.get(parent) ?? [])
-        for (let row = old === run ? 2 : 0; row < old.size - 0.5; row++) free.push([this.columns[old.column].x, (old.top + row) * ROW]);
+    let top = 0;
+    if (run && !expanded) { // where the first column of children stood, beside the parent; the failed may have the other rows
+      const wanted = Math.round(this.y[parent] / ROW - run.top - 0.5);
+      const at = Math.max(0, Math.min(Math.floor(run.size) - 2, wanted));
+      top = run.top + at;
+      for (const old of this.runs.get(parent) ?? []) {
+        const x = this.columns[old.column].x;
+        for (let row = old === run ? at + 2 : 0; row < old.size - 0.5; row++) if (old === run || Math.abs(old.top + row - top - 0.5) > 1.5) free.push([x, (old.top + row) * ROW]);
+        if (old === run) for (let row = at - 1; row >= 0; row--) free.push([x, (old.top + row) * ROW]);
+      }
     } else {
       const rows = expanded ? dotRows(n * 1.25, columns) * DOT / ROW + 1.6 : 2;
-      const width = expanded ? columns * DOT + 60 : COLUMN;
+      const width = expanded ? Math.max(BAND_W, columns * DOT + 16) + 30 : BAND_W;
       run = this.open(depth, this.column[parent], this.y[parent] / ROW - (rows - 1) / 2, rows, width);
+      top = run.top;
     }
     this.runs.delete(parent);
     const column = this.columns[run.column];
     const band = {
-      parent, expanded, out: new Map(), free, dots: 0, columns, room: columns * dotRows(n * 1.25, columns),
-      x: column.x, y: (run.top - 0.5) * ROW + 4, w: expanded ? Math.max(CHIP_W + 24, columns * DOT + 16) : CHIP_W + 24, h: expanded ? 40 + dotRows(n, columns) * DOT : BAND_H,
+      parent, expanded, out: new Map(), free, dots: 0, columns, tail: null, room: columns * dotRows(n * 1.25, columns),
+      x: column.x, y: (top - 0.5) * ROW + 4, w: expanded ? Math.max(BAND_W, columns * DOT + 16) : BAND_W, h: expanded ? 40 + dotRows(n, columns) * DOT : BAND_H,
     };
     this.bands.set(parent, band);
     this.stretch(parent, Math.max(this.reach[parent], run.top + run.size));
@@ -308,9 +330,10 @@ export class Layout {
   /** @param {Band} band @param {number} slot */
   bringOut(band, slot) {
     if (!band.free.length) {
-      const after = this.column[band.parent];
-      const run = this.open(this.depth[band.parent] + 1, after, (band.y + band.h) / ROW + 0.5 + band.out.size, 5, COLUMN);
-      for (let row = 0; row < run.size; row++) band.free.push([this.columns[run.column].x, (run.top + row) * ROW]);
+      const column = band.tail && this.columns[band.tail.column];
+      if (band.tail && column && Math.abs(column.bottom - band.tail.top - band.tail.size) < 0.01) { band.tail.size++; column.bottom++; }
+      else band.tail = this.open(this.depth[band.parent] + 1, this.column[band.parent], (band.y + band.h) / ROW + 0.5, 1, COLUMN);
+      band.free.push([this.columns[band.tail.column].x, (band.tail.top + band.tail.size - 1) * ROW]);
     }
     const cell = /** @type {[number, number]} */ (band.free.shift());
     band.out.set(slot, cell);

@@ -1,7 +1,7 @@
 // @ts-check
 // Pixels. Four canvases lie over each other: the tree's edges, the links (open calls and waits), the nodes, and an overlay
 // (focus, selection, what just changed). A node is a sprite per status, so a change of status redraws one small rectangle.
-import { CALL, COMPLETION, DONE, FAILED, FORKED, IDLE, PROMISE, QUEUED, ROOT, RUNNING, STATUS, TRIGGER, UNDEFINED, WAITING, describeCounts } from "./agent_graph_store.js";
+import { CALL, COMPLETION, DONE, FAILED, FORKED, IDLE, PROMISE, QUEUED, READING_ORDER, ROOT, RUNNING, STATUS, TRIGGER, UNDEFINED, WAITING, describeCounts } from "./agent_graph_store.js";
 import { CHIP, CHIP_H, CHIP_W, COLUMN, DOT, DOTTED, ROW } from "./agent_graph_layout.js";
 
 /** Okabe and Ito's colours, told apart by all kinds of eyes; on dark ground blue is the lighter one. By status. */
@@ -108,7 +108,7 @@ export class Painter {
   /** Bring all into the picture, never larger than life. */
   fit() {
     const [l, t, r, b] = this.layout.bounds();
-    const k = Math.min(1.2, (this.w - 48) / (r - l), (this.h - 48) / (b - t));
+    const k = Math.min(1.1, (this.w - 48) / (r - l), (this.h - 48) / (b - t));
     this.camera = { k: Math.max(k, 1e-4), x: this.w / 2 - ((l + r) / 2) * k, y: this.h / 2 - ((t + b) / 2) * k };
   }
 
@@ -277,13 +277,27 @@ export class Painter {
     g.fillText(this.shorten(this.bandTitle(parent, total), w - 38 * k), u + 11 * k, v + 14 * k);
     g.fillStyle = tone.faint;
     g.font = this.font(0.86);
-    if (!band.expanded) g.fillText(this.shorten(describeCounts(counts, " · "), w - 22 * k), u + 11 * k, v + 43.5 * k);
+    if (!band.expanded) this.drawCounts(counts, u + 11 * k, v + 43.5 * k, w - 26 * k);
     g.strokeStyle = tone.faint; // a chevron tells that it opens
     g.lineWidth = 1.4;
     g.beginPath();
     const x = u + w - 20 * k, y = v + 14 * k, s = 3.5 * k;
     if (band.expanded) { g.moveTo(x - s, y - s / 2); g.lineTo(x, y + s / 2); g.lineTo(x + s, y - s / 2); } else { g.moveTo(x - s / 2, y - s); g.lineTo(x + s / 2, y); g.lineTo(x - s / 2, y + s); }
     g.stroke();
+  }
+
+  /** Counts in words where they fit, else as shapes and numbers. @param {Int32Array} counts @param {number} x @param {number} y @param {number} room */
+  drawCounts(counts, x, y, room) {
+    const g = this.nodes, words = describeCounts(counts, " · ");
+    if (g.measureText(words).width <= room) { g.fillText(words, x, y); return; }
+    const r = Math.max(3, Math.min(5, 4.2 * this.camera.k));
+    for (const status of READING_ORDER) {
+      if (!counts[status]) continue;
+      drawShape(g, status, x + r, y, r, this.colours[status], this.tone.chip);
+      g.fillStyle = this.tone.faint;
+      g.fillText(String(counts[status]), x + 2.8 * r, y + 0.5);
+      x += 2.8 * r + g.measureText(String(counts[status])).width + 2 * r;
+    }
   }
 
   /** `200 × Worker`. @param {number} parent @param {number} total */
@@ -335,7 +349,8 @@ export class Painter {
     const row = first.top + Math.round(layout.y[parent] / ROW - first.top + 0.5) - 0.5;
     const rail = row * ROW * k + cy, gap = (COLUMN - CHIP_W) * k, start = layout.columns[first.column].x * k + cx;
     g.moveTo(a.x + a.w, a.y);
-    g.bezierCurveTo(start - gap / 2, a.y, start - gap / 2, rail, start, rail);
+    const mid = (a.x + a.w + start) / 2;
+    g.bezierCurveTo(mid, a.y, mid, rail, start, rail);
     g.lineTo(b.x - gap, rail);
     g.bezierCurveTo(b.x - gap / 2, rail, b.x - gap / 2, b.y, b.x, b.y);
   }
@@ -403,7 +418,7 @@ export class Painter {
         const key = a * 4194304 + b;
         if (seen.has(kind * 1e15 + key)) continue;
         seen.add(kind * 1e15 + key);
-        if (down && layout.mode[link.to] === CHIP) { this.edge(g, link.to); const t = this.anchor(link.to); tips.push([t.x, t.y, 1, 0]); }
+        if (down && layout.mode[link.to] === CHIP) this.edge(g, link.to); // along the tree no head is needed
         else tips.push(this.between(g, this.anchor(link.from), this.anchor(link.to)));
         if (++drawn % BATCH === 0) { g.stroke(); g.beginPath(); }
       }

@@ -35,6 +35,7 @@ export class Store {
     /** @type {Map<number, number[]>} */ this.kids = new Map();
     /** @type {Map<number, number[]>} counts of agents that a saved picture does not list, by their parent's slot */
     this.hidden = new Map();
+    /** @type {Set<number>} kinds of links there ever were */ this.kinds = new Set();
     this.latest = 0;
     this.skew = Infinity;
   }
@@ -104,7 +105,7 @@ export class Store {
       if (since[i] > this.latest) this.latest = since[i];
     }
     if (this.latest) this.skew = Math.min(this.skew, Date.now() - this.latest);
-    for (let i = 0; i < opened.length; i += 4) this.links.set(opened[i], { kind: opened[i + 1], from: opened[i + 2], to: opened[i + 3] });
+    for (let i = 0; i < opened.length; i += 4) { this.kinds.add(opened[i + 1]); this.links.set(opened[i], { kind: opened[i + 1], from: opened[i + 2], to: opened[i + 3] }); }
     for (const key of closed) this.links.delete(key);
     for (const [slot, label] of head.labels ?? []) this.labels.set(slot, label);
     for (const [slot, ...counts] of head.hidden ?? []) {

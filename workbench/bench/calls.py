@@ -1,0 +1,95 @@
+"""Workloads of one call at a time, and of forks from a history."""
+
+import asyncio
+import gc
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from workbench.bench import durable, mailboxes
+from workbench.bench.agents import BenchChild, BenchForker
+from workbench.bench.fan_outs import durable_floor, floor, ours
+from workbench.bench.goals import Compare, Figures, Goal, Workload
+from workbench.runtime.session import run, start
+
+
+def calls(count: int) -> Workload:
+    """Durable calls from agent to agent, one after the other; the commits go on beside them."""
+
+    def micros(figures: Figures) -> Figures:
+        return {name: 1e6 / rate for name, rate in figures.items()}
+
+    runs = [
+        lambda folder: micros(ours("calls", count, "ours")(folder)),
+        lambda folder: micros(durable_floor(durable.calls, count, "D")(folder)),
+        lambda folder: micros(floor(mailboxes.calls, count, "A")(folder)),
+    ]
+    goals = [Goal("many, in a row", "µs/call", "ours", Compare.TIMES, 4, "A", ("D",), 100)]
+    return Workload("calls", "durable calls from agent to agent, each after the answer to the one before", runs, goals)
+
+
+def alone(count: int) -> Workload:
+    """A durable call from outside, with nothing else going on, against one transaction with its four rows."""
+
+    def call(folder: Path) -> Figures:
+        with start(folder / "ours.db"):
+            child: Any = BenchChild.get(0)  # type: ignore[attr-defined]
+            run(child.process("x"))
+            return {"ours": _median_micros(lambda: run(child.process("x")), count)}
+
+    def commit(folder: Path) -> Figures:
+        rows = durable.Rows(folder / "floor.db")
+        try:
+            group = [(1, 1, durable.SENT, b"item"), (1, 2, durable.INVOKED, b""), (1, 3, durable.DONE, b""), (1, 4, durable.RESULT, b"")]
+            rows.commit(group)
+            return {"commit": _median_micros(lambda: rows.commit(group), count)}
+        finally:
+            rows.close()
+
+    goals = [Goal("alone", "µs/call", "ours", Compare.BEYOND, 100, "commit")]
+    return Workload("alone", "one durable call at a time from outside", [call, commit], goals)
+
+
+def _median_micros(action: Any, count: int) -> float:
+    gc.collect()
+    times = []
+    for _ in range(count):
+        began = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times) * 1e6
+
+
+def forks(count: int, steps: int) -> Workload:
+    """Forks inside an agent with a history; each fork rebuilds that history, and ends."""
+
+    def fork(folder: Path) -> Figures:
+        with start(folder / "ours.db") as session:
+            source: Any = BenchForker.get(1)  # type: ignore[attr-defined]
+            total = run(source.history(steps))
+            entries = session.feed.committed
+            gc.collect()
+            began = time.perf_counter()
+            assert run(source.fork_off(count)) == -total
+            run(session.at_rest())
+            took = time.perf_counter() - began
+            written = session.feed.committed - entries - 3
+            ended = [a for a in session.agents() if a.forked_from and a.status == "idle" and a.finished]
+            assert len(ended) == count
+        return {"ours": count / took, "entries": written / count}
+
+    def reference(folder: Path) -> Figures:
+        rows = durable.Rows(folder / "floor.db", indexed=True)
+        try:
+            began = time.perf_counter()
+            asyncio.run(durable.forks(rows, count, steps))
+            return {"D": count / (time.perf_counter() - began)}
+        finally:
+            rows.close()
+
+    goals = [
+        Goal(f"of a {steps}-step history", "forks/s", "ours", Compare.AT_LEAST, 1000, besides=("D",)),
+        Goal("written for a fork, to its end", "entries", "entries", Compare.AT_MOST, 4),
+    ]
+    return Workload("forks", "forks by reference, each rebuilt from its history and run to its end", [fork, reference], goals)

@@ -1,0 +1,166 @@
+"""Floor D: the mailboxes of floor A, and four rows a call on disk, each awaited until its group is committed.
+
+The rows are *sent*, *invoked*, *done*, *result*: agent, index, kind, payload. All rows written in one pass of the event loop
+go to disk in one transaction of a WAL with `synchronous=FULL`, as one `executemany`; everybody who wrote in that pass waits
+for one future. Arguments and results are encoded once and decoded where they arrive, as between real agents.
+"""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from workbench.bench.mailboxes import Handler, Mailbox, decode, encode
+
+SENT, INVOKED, DONE, RESULT, FORKED = range(1, 6)
+
+Row = tuple[int, int, int, bytes]
+"""Agent, index, kind, payload."""
+
+_TABLE: Final = "CREATE TABLE rows (seq INTEGER PRIMARY KEY, agent INTEGER, idx INTEGER, kind INTEGER, payload BLOB)"
+_INDEX: Final = "CREATE INDEX rows_agent ON rows (agent, idx)"
+
+
+class Rows:
+    """The table of rows, with one commit per pass of the loop.
+
+    Args:
+        path: the file; made.
+        indexed: rows can be found by agent and index; costs a write, so only what reads them back asks for it.
+    """
+
+    def __init__(self, path: Path, *, indexed: bool = False) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute(_TABLE)
+        if indexed:
+            self._db.execute(_INDEX)
+        self._rows: list[Row] = []
+        self._group: asyncio.Future[None] | None = None
+        self.count = 0
+
+    def write(self, agent: int, index: int, kind: int, payload: bytes) -> "asyncio.Future[None]":
+        """Add a row to the present group; the future is done when the group is on disk."""
+        self._rows.append((agent, index, kind, payload))
+        group = self._group
+        if group is None:
+            loop = asyncio.get_running_loop()
+            group = self._group = loop.create_future()
+            loop.call_soon(self._commit)
+        return group
+
+    def _commit(self) -> None:
+        rows, group = self._rows, self._group
+        self._rows, self._group = [], None
+        self.commit(rows)
+        assert group is not None
+        group.set_result(None)
+
+    def commit(self, rows: list[Row]) -> None:
+        """Put rows on disk now."""
+        db = self._db
+        db.execute("BEGIN")
+        db.executemany("INSERT INTO rows (agent, idx, kind, payload) VALUES (?,?,?,?)", rows)
+        db.execute("COMMIT")
+        self.count += len(rows)
+
+    def payloads(self, agent: int, upto: int) -> list[bytes]:
+        """What an agent wrote up to an index."""
+        found = self._db.execute(
+            "SELECT payload FROM rows WHERE agent = ? AND idx <= ? ORDER BY idx", (agent, upto)
+        ).fetchall()
+        return [payload for (payload,) in found]
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._db.close()
+
+
+class DurableMailbox(Mailbox):
+    """An agent whose calls are rows; `number` is its agent in the table, the caller is agent 0."""
+
+    __slots__ = ("index", "number", "rows")
+
+    def __init__(self, rows: Rows, number: int, handler: Handler) -> None:
+        self.rows, self.number, self.index = rows, number, 0
+
+        async def handle(data: bytes) -> bytes:
+            self.index += 2
+            await rows.write(number, self.index - 1, INVOKED, data)
+            result = encode(await handler(decode(data)))
+            await rows.write(number, self.index, DONE, result)
+            return result
+
+        super().__init__(handle)
+
+    async def ask(self, index: int, message: object) -> object:
+        """Call durably: *sent* before, *result* after."""
+        data = encode(message)
+        await self.rows.write(0, index, SENT, data)
+        result: bytes = await self.call(data)
+        await self.rows.write(0, index + 1, RESULT, result)
+        return decode(result)
+
+
+async def fan_out(rows: Rows, count: int) -> None:
+    """Call `count` fresh agents, all at once, and wait for the answers."""
+
+    async def process(item: str) -> str:
+        return f"done {item}"
+
+    children = [DurableMailbox(rows, i + 1, process) for i in range(count)]
+    results = await asyncio.gather(*[child.ask(2 * i + 1, f"item{i}") for i, child in enumerate(children)])
+    assert results == [f"done item{i}" for i in range(count)]
+
+
+async def promises(rows: Rows, count: int) -> None:
+    """Wait for `count` promises, each completed by an agent that was told to, and not waited for.
+
+    Four rows each: the promise is made by *sent*, completed by *done*, and *result* is its delivery.
+    """
+    loop = asyncio.get_running_loop()
+    waiting: dict[int, asyncio.Future[bytes]] = {}
+
+    async def report(data: bytes) -> None:
+        number = decode(data)
+        await rows.write(number, 1, INVOKED, data)
+        await rows.write(number, 2, DONE, b"done")
+        waiting[number].set_result(b"done")
+
+    async def one(number: int) -> bytes:
+        future = waiting[number] = loop.create_future()
+        child = Mailbox(report)
+        data = encode(number)
+        await rows.write(0, 2 * number, SENT, data)
+        child.send(data)
+        payload = await future
+        await rows.write(0, 2 * number + 1, RESULT, payload)
+        return payload
+
+    assert await asyncio.gather(*[one(i + 1) for i in range(count)]) == [b"done"] * count
+
+
+async def forks(rows: Rows, count: int, steps: int) -> None:
+    """Fork an agent with a history of `steps` rows by reference: one row; then rebuild it from the rows, and finish."""
+    rows.commit([(0, i + 1, RESULT, encode(i)) for i in range(steps)])
+
+    async def one(number: int) -> int:
+        await rows.write(number, steps + 1, FORKED, b"")
+        total = sum(decode(payload) for payload in rows.payloads(0, steps))
+        await rows.write(number, steps + 2, DONE, encode(total))
+        return total
+
+    assert await asyncio.gather(*[one(i + 1) for i in range(count)]) == [sum(range(steps))] * count
+
+
+async def calls(rows: Rows, count: int) -> None:
+    """Call one agent `count` times, each call after the answer to the one before: four commits a call."""
+
+    async def echo(item: str) -> str:
+        return item
+
+    child = DurableMailbox(rows, 1, echo)
+    for i in range(count):
+        item = f"item{i}"
+        assert await child.ask(2 * i + 1, item) == item

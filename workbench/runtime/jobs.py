@@ -1,0 +1,322 @@
+"""Fan-out jobs in one line: `await wb.fan_out(measure, files, limit=8)`.
+
+A job is an agent, and the items' agents are its children, so a job is as durable as everything else. For a plain function an
+agent type is made that bears the function's name: the job is `measure("files")`, its children are phantoms of it. For a
+method of an agent class the children are phantoms of that class. The job's type is registered by the cell that runs it;
+after a kernel restart an unfinished job waits, visibly, until that cell has run again.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, Protocol
+
+from workbench.errors import AgentTypeError, InvocationError, JobConflictError
+from workbench.ids import AgentId
+from workbench.model.agent_type import AgentType, MethodType, registry
+from workbench.model.codec import decode, encode
+from workbench.model.failure import Failure, exception_of, failure_of
+from workbench.runtime.agent import new_phantom_id
+from workbench.runtime.client import Client, Method
+from workbench.runtime.current import current
+from workbench.runtime.joins import bounded
+from workbench.runtime.session import Session, default_session
+
+UNNAMED: Final = "once"
+"""Stands for the name of a job that was given none; the job is then a phantom."""
+LABEL_LENGTH: Final = 40
+"""Characters of an item's text that are shown with its agent."""
+
+
+class FanOutResults(list[Any]):
+    """Results in the order of the items; with `on_error="collect"` the errors stand in their places.
+
+    `ok` has the results alone, `failed` pairs of item and error.
+    """
+
+    def __init__(self, items: list[Any], outcomes: list[Any]) -> None:
+        super().__init__(outcomes)
+        self._items = items
+
+    @property
+    def ok(self) -> list[Any]:
+        """The results of the items that succeeded."""
+        return [o for o in self if not isinstance(o, BaseException)]
+
+    @property
+    def failed(self) -> list[tuple[Any, BaseException]]:
+        """Each item that failed, with its error."""
+        return [(item, o) for item, o in zip(self._items, self, strict=True) if isinstance(o, BaseException)]
+
+
+class JobView(NamedTuple):
+    """What an observer of a job is told when it begins."""
+
+    session: Session
+    agent_id: str
+    title: str
+    items: int
+
+
+class Observer(Protocol):
+    """Shows a job's progress; what it returns is called when the cell no longer waits."""
+
+    def __call__(self, job: JobView) -> Callable[[BaseException | None], None]:
+        """The job begins."""
+
+
+observers: Final[list[Observer]] = []
+"""Who shows the progress of jobs that cells wait for. The notebook extension adds itself here."""
+
+
+async def fan_out(
+    fn_or_method: Callable[..., Any] | Method,
+    items: Iterable[Any],
+    limit: int = 8,
+    on_error: str = "raise",
+    name: str | None = None,
+    *,
+    again: bool = False,
+) -> FanOutResults:
+    """Run one child agent per item, at most `limit` at the same time, and collect what they return.
+
+    Args:
+        fn_or_method: a function of one item (`async def` or `def`); or a method of an agent class, whose constructor then
+            takes nothing or the item's number, or the item itself if the method takes nothing; or a method of one client.
+        items: what to fan out over; taken whole at the start.
+        limit: children at work at the same time.
+        on_error: `"raise"`: the first error is raised at once and what has not started is dropped; `"collect"`: all run, and
+            errors stand in their places.
+        name: a named job is done once: the same call again re-attaches to it, also after an interrupt or a killed kernel,
+            and returns the recorded result.
+        again: run a named job anew.
+
+    Returns:
+        the results in the order of the items.
+
+    Raises:
+        InvocationError: a child raised, and `on_error` is `"raise"`.
+        JobConflictError: a job of this name was run over other items.
+        AgentTypeError: the function or an option does not fit.
+        EncodingError: an item cannot be copied.
+    """
+    body = _body(fn_or_method)
+    listed = list(items)
+    if on_error not in ("raise", "collect"):
+        raise AgentTypeError(f"on_error={on_error!r}", "errors are raised or collected", 'pass "raise" or "collect"')
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise AgentTypeError(f"a limit of {limit!r}", "at least one child must be at work", "pass limit=1 or more")
+    encode(listed, body.takes, "items")
+    job_type = _job_type(body)
+    job_id = job_type.agent_id((name or UNNAMED,), {})
+    if name is None:
+        job_id = job_id.with_phantom(new_phantom_id())
+    key = "run" if current.instance is not None else _key(job_id, listed, body, again=again)
+    call = Client(job_type, job_id).run.with_options(key=key, label=name or body.title)(listed, limit, on_error == "collect")
+    if current.instance is not None:
+        return _results(listed, await call)
+    finishers = [observe(JobView(default_session(), job_id.text, name or body.title, len(listed))) for observe in observers]
+    error: BaseException | None = None
+    try:
+        return _results(listed, await call)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        for finish in finishers:
+            finish(error)
+
+
+def _results(items: list[Any], outcomes: list[Any]) -> FanOutResults:
+    """What the job returned, with its errors made exceptions again; a single one under `raised` is raised."""
+    found = [o[0] if len(o) == 1 else exception_of(_failure(o[1])) for o in outcomes]
+    if len(outcomes) == 1 and len(outcomes[0]) == 3:  # noqa: PLR2004 - [None, failure, "raised"]: the job ended early
+        raise found[0]
+    return FanOutResults(items, found)
+
+
+def _failure(fields: list[Any]) -> Failure:
+    *plain, parts = fields
+    return Failure(*plain, [_failure(p) for p in parts])
+
+
+def _fields(failure: Failure) -> list[Any]:
+    f = failure
+    return [f.agent_id, f.method, f.error_type, f.message, f.traceback, f.fields, [_fields(p) for p in f.parts]]
+
+
+def _key(job_id: AgentId, items: list[Any], body: "_Body", *, again: bool) -> str:
+    """The key of the run to join or to begin; the newest run counts."""
+    found = default_session().newest_run(job_id.text)
+    if found is None:
+        return "run-1"
+    key, args = found
+    number = int(key.rpartition("-")[2])
+    if again:
+        return f"run-{number + 1}"
+    then: Any = decode(args, body.takes)
+    if encode(then[0], body.takes) != encode(items, body.takes):
+        raise JobConflictError(
+            f"the job {job_id} was run over other items ({len(then[0])} then, {len(items)} now)",
+            "a named job is done once",
+            "run it anew with again=True (--again), or give it another name",
+        )
+    return key
+
+
+class _Body(NamedTuple):
+    """What a job does for one item."""
+
+    title: str
+    type_name: str
+    takes: Any
+    gives: Any
+    child: Callable[[Any, int, Any], Method] | None
+    """Given the job's object, the item's number and the item: the method to call; None for a plain function."""
+    passes_item: bool
+    function: Callable[..., Any] | None
+
+
+def _body(target: Any) -> _Body:
+    if isinstance(target, Method):
+        return _of_client(target)
+    found = _method_of_class(target)
+    if found is not None:
+        return _of_class(*found)
+    if not callable(target) or isinstance(target, type):
+        raise AgentTypeError(f"{target!r:.80} cannot be fanned out", "it is no function", "pass a function of one item, or Worker.method")
+    raw = getattr(target, "__name__", type(target).__name__)
+    title = "item" if raw == "<lambda>" else re.sub(r"\W", "_", raw)
+    method = _item_method(title, target)
+    return _Body(title, title, method.takes, method.gives, None, passes_item=True, function=target)
+
+
+def _method_of_class(target: Any) -> tuple[AgentType, MethodType] | None:
+    owner = getattr(target, "__qualname__", "").rpartition(".")[0].rpartition(".")[2]
+    agent_type = registry.find(owner) if owner else None
+    if agent_type is None:
+        return None
+    method = agent_type.methods.get(getattr(target, "__name__", ""))
+    return (agent_type, method) if method is not None and method.function is target else None
+
+
+def _of_client(target: Method) -> _Body:
+    method = target.method_type
+    name = f"FanOut_{method.owner}_{method.name}"
+    return _Body(f"{method.owner}.{method.name}", name, method.takes, method.gives, lambda _job, _n, _item: target, True, None)  # noqa: FBT003
+
+
+def _of_class(agent_type: AgentType, method: MethodType) -> _Body:
+    required = sum(p.default is p.empty for p in agent_type.signature.parameters.values())
+    takes_item = method.at_most > 0
+    if required > 1:
+        raise AgentTypeError(
+            f"{agent_type.name} needs {required} constructor parameters",
+            "a fan-out can give it the item's number or the item, which is one",
+            f"pass a function: async def one(item): return await {agent_type.name}.get(...).{method.name}(item)",
+        )
+
+    def child(_job: Any, number: int, item: Any) -> Method:
+        args = () if required == 0 else (number,) if takes_item else (item,)
+        agent_id = agent_type.agent_id(args, {}).with_phantom(new_phantom_id())
+        made: Method = getattr(Client(agent_type, agent_id), method.name)
+        return made
+
+    name = f"FanOut_{agent_type.name}_{method.name}"
+    return _Body(f"{agent_type.name}.{method.name}", name, method.takes, method.gives, child, takes_item, None)
+
+
+def _item_method(title: str, function: Callable[..., Any]) -> MethodType:
+    """The function as a method of one item; its own annotations count."""
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as error:
+        raise AgentTypeError(
+            f"{title} cannot be fanned out", f"it cannot be called with one item ({error})", "pass a function of one item"
+        ) from None
+    return MethodType(title, title, _as_method(function))
+
+
+def _as_method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with `self` before the item, and the annotations of the original."""
+    if inspect.iscoroutinefunction(function):
+
+        async def run_item(self: Any, item: Any) -> Any:  # noqa: ARG001 - agents' methods have it
+            return await function(item)
+
+        wrapped: Callable[..., Any] = run_item
+    else:
+
+        def call_item(self: Any, item: Any) -> Any:  # noqa: ARG001
+            return function(item)
+
+        wrapped = call_item
+    hints = {k: v for k, v in getattr(function, "__annotations__", {}).items() if k == "return"}
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is not None and first.annotation is not first.empty:
+        hints["item"] = first.annotation
+    wrapped.__annotations__ = {k: _resolve(v, function) for k, v in hints.items()}
+    return wrapped
+
+
+def _resolve(hint: Any, function: Callable[..., Any]) -> Any:
+    """An annotation given as text, looked up where the function was written."""
+    if not isinstance(hint, str):
+        return hint
+    return getattr(function, "__globals__", {}).get(hint, Any)
+
+
+def _job_type(body: _Body) -> AgentType:
+    """The job's agent type; registered anew at each use, so that the newest function counts for new children."""
+    child, passes_item = body.child, body.passes_item
+
+    class Job:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def run(self, items: list, limit: int, collect: bool) -> list:  # type: ignore[type-arg] # noqa: FBT001
+            """Fan out, and return an outcome per item: `[result]`, or `[None, failure]`."""
+
+            async def one(numbered: tuple[int, Any]) -> list[Any]:
+                number, item = numbered
+                method = child(self, number, item) if child is not None else own_child(self.name)
+                call = method.with_options(label=label_of(item))
+                return [await (call(item) if passes_item else call())]
+
+            try:
+                outcomes = await bounded(one, list(enumerate(items)), limit, return_exceptions=collect)
+            except Exception as error:  # noqa: BLE001 - goes to the cell as it is, not as an error of the job
+                return [[None, _fields(_as_failure(error, type_name)), "raised"]]
+            return [[None, _fields(_as_failure(o, type_name))] if isinstance(o, Exception) else o for o in outcomes]
+
+    type_name = body.type_name
+    if body.function is not None:
+        Job.item = _as_method(body.function)  # type: ignore[attr-defined]
+    Job.__name__ = Job.__qualname__ = type_name
+    agent_type = AgentType(Job)
+    agent_type.methods["run"].takes = body.takes
+    agent_type.methods["run"].gives = body.gives
+    registry.add(agent_type)
+
+    def own_child(name: str) -> Method:
+        agent_id = agent_type.agent_id((name,), {}).with_phantom(new_phantom_id())
+        made: Method = Client(agent_type, agent_id).item
+        return made
+
+    return agent_type
+
+
+def _as_failure(error: Exception, type_name: str) -> Failure:
+    """What a child raised, as the child told it: the job that passes it on adds nothing."""
+    if isinstance(error, InvocationError) and not isinstance(error, ExceptionGroup):
+        return Failure(*error.args)
+    return failure_of(error, type_name, "run")
+
+
+def label_of(item: Any) -> str:
+    """An item's text, short enough to stand beside its agent."""
+    try:
+        text = item if isinstance(item, str) else repr(item)
+    except Exception:  # noqa: BLE001 - an item's __repr__ is user code
+        text = type(item).__name__
+    return text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH // 2 - 1]}…{text[-LABEL_LENGTH // 2 :]}"
