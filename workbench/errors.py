@@ -177,7 +177,7 @@ class StoreReadOnlyError(StoreError):
 
 
 class InvocationError(WorkbenchError):
-    """A method of an agent raised. When the original is a built-in exception, this is an instance of that class too.
+    """A method of an agent raised. When the original is (or extends) a built-in exception, this is an instance of that class too.
 
     Attributes:
         agent_id: text of the agent whose method raised.
@@ -185,7 +185,10 @@ class InvocationError(WorkbenchError):
         error_type: name of the original exception's class.
         message: the original's text.
         remote_traceback: the traceback inside the agent, as text.
+        base: name of the nearest built-in class of the original's, which this is an instance of too.
     """
+
+    base = ""
 
     def __init__(self, agent_id: str, method: str, error_type: str, message: str, remote_traceback: str = "") -> None:
         BaseException.__init__(self, agent_id, method, error_type, message, remote_traceback)
@@ -204,11 +207,12 @@ class InvocationError(WorkbenchError):
         return f"InvocationError({self.agent_id}.{self.method} raised {self.error_type}: {self.message:.200})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return invocation_error, self.args
+        parts = self.exceptions if isinstance(self, BaseExceptionGroup) else ()
+        return invocation_error, (*self.args[:5], parts, self.base)
 
 
-_PLAIN: Final = frozenset({"Exception", "StopIteration", "StopAsyncIteration"})
-"""Reported as a plain `InvocationError`: it is an `Exception` already, and the other two would steer whoever awaits."""
+_PLAIN: Final = frozenset({"Exception", "StopIteration"})
+"""Reported as a plain `InvocationError`: it is an `Exception` already, and no future may hold the other."""
 _combined: dict[str, type[InvocationError]] = {}
 
 
@@ -219,25 +223,32 @@ def invocation_error(
     message: str,
     remote_traceback: str = "",
     parts: tuple[Exception, ...] = (),
+    base: str = "",
 ) -> InvocationError:
     """Build the error for a method that raised; `except ValueError` catches it when the original was one.
 
-    `parts` are the members when the original was an `ExceptionGroup`.
+    `parts` are the members when the original was an `ExceptionGroup`; `base` names its nearest built-in class.
     """
-    original = getattr(builtins, error_type, None)
-    if not (isinstance(original, type) and issubclass(original, Exception)) or error_type in _PLAIN:
+    base = base or error_type
+    original = getattr(builtins, base, None)
+    if not (isinstance(original, type) and issubclass(original, Exception)) or base in _PLAIN:
         return InvocationError(agent_id, method, error_type, message, remote_traceback)
     if issubclass(original, BaseExceptionGroup):
         if not parts:
             return InvocationError(agent_id, method, error_type, message, remote_traceback)
-        return InvocationGroupError(agent_id, method, error_type, message, remote_traceback, parts)
-    cls = _combined.get(error_type)
+        group = InvocationGroupError(agent_id, method, error_type, message, remote_traceback, parts)
+        group.base = base
+        return group
+    cls = _combined.get(base)
     if cls is None:
         # The built-in comes first as base, because only its own `__new__` may make it; the looks stay ours.
         looks = {name: InvocationError.__dict__[name] for name in ("__init__", "__str__", "__repr__", "__reduce__", "__module__")}
-        cls = _combined[error_type] = type("InvocationError", (original, InvocationError), looks)
+        cls = _combined[base] = type("InvocationError", (original, InvocationError), looks)
     error = original.__new__(cls)
     InvocationError.__init__(error, agent_id, method, error_type, message, remote_traceback)
+    error.base = base
+    if isinstance(error, SyntaxError):
+        error.msg = str(error)  # tracebacks show this instead of the text
     return error
 
 

@@ -24,8 +24,10 @@ MAX_PARAMETER_DEPTH: Final = 32
 ROOT_ID: Final = "Session()"
 """The id under which cells and scripts act; the root of every agent tree."""
 
-_HEAD = re.compile(r"([^\W\d]\w*)\(")
+_HEAD = re.compile(r"([^\s(]+)\(")
 _PHANTOM = re.compile(r"\[([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\]\Z")
+_PHANTOM_LENGTH: Final = 38
+"""Characters of a UUID in brackets."""
 _PLAIN = re.compile(r'[^"\\\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]*\Z')
 
 
@@ -51,8 +53,7 @@ def _check(value: object, depth: int) -> None:
     if kind in (int, bool) or value is None:
         return
     if isinstance(value, str) and kind is str:
-        if any("\ud800" <= c <= "\udfff" for c in value):
-            raise AgentIdError(repr(value), "it holds half of a surrogate pair", "pass valid Unicode text")
+        _check_text(value)
     elif isinstance(value, float) and kind is float:
         if not math.isfinite(value):
             raise AgentIdError(
@@ -65,6 +66,7 @@ def _check(value: object, depth: int) -> None:
         for key, item in value.items():
             if type(key) is not str:
                 raise AgentIdError(repr(key), "keys in constructor parameters are text", "use string keys")
+            _check_text(key)
             _check(item, depth + 1)
     else:
         raise AgentIdError(
@@ -72,6 +74,11 @@ def _check(value: object, depth: int) -> None:
             "constructor parameters are an agent's identity, and this kind of value has no canonical text",
             "pass text, numbers, booleans, None, lists or dicts, or annotate the parameter with the type",
         )
+
+
+def _check_text(text: str) -> None:
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise AgentIdError(repr(text)[:80], "it holds half of a surrogate pair", "pass valid Unicode text")
 
 
 class AgentId:
@@ -113,10 +120,11 @@ class AgentId:
     @property
     def parameters(self) -> tuple[object, ...]:
         """The constructor parameters as JSON values; a fresh copy where they are containers."""
-        return tuple(
-            p if isinstance(p, (str, int, float)) or p is None else json.loads(parameter_text(p))
-            for p in self._parameters
-        )
+        if all(isinstance(p, (str, int, float)) or p is None for p in self._parameters):
+            return tuple(self._parameters)
+        # The text is the truth: whoever passed a list may have changed it since.
+        end = -1 if self.phantom_id is None else -_PHANTOM_LENGTH - 1
+        return tuple(json.loads(f"[{self.text[len(self.type_name) + 1 : end]}]"))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -147,7 +155,7 @@ class AgentId:
 
     def with_phantom(self, phantom_id: UUID) -> "AgentId":
         """The same type and parameters under a phantom id; replaces one that is there."""
-        return AgentId(self.type_name, self._parameters, phantom_id)
+        return AgentId(self.type_name, self.parameters, phantom_id)
 
     def __str__(self) -> str:
         return self.text
@@ -195,7 +203,7 @@ class PromiseId(msgspec.Struct, frozen=True, order=True):
         """
         agent, mark, rest = text.rpartition("#")
         incarnation, slash, index = rest.partition("/")
-        if not (mark and slash and index.isascii() and index.isdigit()):
+        if not (mark and slash and index.isascii() and index.isdigit() and len(index) < 20):  # noqa: PLR2004 - 64 bits
             raise AgentIdError(
                 repr(text[:80]), "a promise id is agent#incarnation/index", "copy it from str(promise_id)"
             )

@@ -11,14 +11,13 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
-from IPython.display import display
 
 from workbench.model.places import name_file
 from workbench.runtime import nesting
 from workbench.runtime.jobs import FanOutResults, fan_out, observers
 from workbench.runtime.session import AgentInfo, default_session, run
 from workbench.widgets import progress
-from workbench.widgets.show import agent_graph
+from workbench.widgets.show import agent_graph, display_graph
 
 _OPTIONS: Final = {
     "workbench": ["status", "graph", "nest"],
@@ -99,7 +98,7 @@ class WorkbenchMagics(Magics):
             return
         print(status_line())  # noqa: T201
         if args.action == "graph":
-            display(agent_graph())
+            display_graph(agent_graph())
 
     @magic_arguments()
     @argument("--status", help="only agents with this status")

@@ -111,13 +111,16 @@ class Timer(Matter):
 
 
 class Step(Matter):
-    """A side effect whose intent is on disk. `origin` is the agent and index that began it, also for its forks."""
+    """A side effect whose intent is on disk. `origin` is the agent and index that began it, also for its forks.
 
-    __slots__ = ("idempotent", "name", "origin")
+    `session` numbers the opening of the store in which it began: each later one began it again.
+    """
 
-    def __init__(self, name: str, idempotent: bool, origin: tuple[int, int]) -> None:
+    __slots__ = ("idempotent", "name", "origin", "session")
+
+    def __init__(self, name: str, idempotent: bool, origin: tuple[int, int], session: int) -> None:
         super().__init__()
-        self.name, self.idempotent, self.origin = name, idempotent, origin
+        self.name, self.idempotent, self.origin, self.session = name, idempotent, origin, session
 
 
 class Wait:
@@ -182,6 +185,8 @@ class State:
     def __init__(self) -> None:
         self.seq = 0
         self.wall = 0
+        self.sessions = 0
+        """How often the store was opened."""
         self.agents: dict[int, Agent] = {}
         self.by_id: dict[str, int] = {}
         self.promises: dict[tuple[int, int], Promise] = {}
@@ -240,8 +245,8 @@ class State:
             matter.waiters = None
 
 
-def _session_started(_state: State, _entry: Entry, _body: e.SessionStarted) -> None:
-    pass
+def _session_started(state: State, _entry: Entry, _body: e.SessionStarted) -> None:
+    state.sessions += 1
 
 
 def _agent_created(state: State, entry: Entry, body: e.AgentCreated) -> None:
@@ -382,7 +387,7 @@ def _timer_fired(state: State, entry: Entry, body: e.TimerFired) -> None:
 
 
 def _step_started(state: State, entry: Entry, body: e.StepStarted) -> None:
-    step = Step(body.name, body.idempotent, (entry.agent, entry.index))
+    step = Step(body.name, body.idempotent, (entry.agent, entry.index), state.sessions)
     state._await(state.agents[entry.agent], entry, step)
 
 
@@ -410,6 +415,8 @@ _APPLY: Final[dict[type[Body], Callable[[State, Entry, Body], None]]] = {
     e.PromiseCompleted: _promise_completed,
     e.PromiseAwaited: _promise_awaited,
     e.PromiseDelivered: _delivered,
+    e.PromiseRefused: _nothing,
+    e.PromiseSeen: _nothing,
     e.TimerSet: _timer_set,
     e.TimerFired: _timer_fired,
     e.StepStarted: _step_started,

@@ -17,7 +17,8 @@ from workbench.model.codec import KnownTypes, known_types
 RESERVED: Final = frozenset({"agent_id", "phantom_id", "status", "delete", "interrupt", "resume", "revert", "fork"})
 """Names that every client has; an agent's method may not take them."""
 
-_JSON_TYPES: Final = frozenset({str, int, bool, type(None)})
+_JSON_TYPES: Final = frozenset({str, int, bool, float, type(None)})
+"""Kinds of constructor parameter that are JSON already, when nothing or just that kind is annotated."""
 
 
 class MethodType:
@@ -127,7 +128,7 @@ class AgentType:
             bound.apply_defaults()
             args = bound.args
         values = tuple(
-            v if type(v) is need or (need is None and type(v) in _JSON_TYPES) else _to_json(v, need)
+            v if type(v) in _JSON_TYPES and (need is None or type(v) is need) else _to_json(v, need)
             for v, need in zip(args, self.needs, strict=True)
         )
         return AgentId(self.name, values)
@@ -155,7 +156,8 @@ class AgentType:
 
 def _methods(cls: type, name: str) -> dict[str, MethodType]:
     found: dict[str, MethodType] = {}
-    for attribute, raw in inspect.getmembers_static(cls):
+    for attribute, member in inspect.getmembers_static(cls):
+        raw = getattr(member, "agent_method", member)  # a method beside a verb of the class, see `runtime.agent`
         if attribute.startswith("_") or not inspect.isfunction(raw):
             continue
         if attribute in RESERVED:
@@ -193,13 +195,20 @@ def _to_json(value: object, need: Any) -> object:
     if need is None or need is Any or need is object:
         return value
     try:
-        plain = msgspec.to_builtins(value, enc_hook=_plain_path)
+        plain = msgspec.to_builtins(value, enc_hook=_plain_path, order="deterministic")
         back = msgspec.convert(plain, need, dec_hook=_from_plain)
     except (msgspec.ValidationError, TypeError, NotImplementedError):
         return value
     if back != value:
         return value
-    return msgspec.to_builtins(back, enc_hook=_plain_path)
+    return _lists(msgspec.to_builtins(back, enc_hook=_plain_path, order="deterministic"))
+
+
+def _lists(plain: object) -> object:
+    """JSON knows one kind of sequence."""
+    if isinstance(plain, dict):
+        return {key: _lists(item) for key, item in plain.items()}
+    return [_lists(item) for item in plain] if isinstance(plain, (list, tuple)) else plain
 
 
 def _plain_path(value: object) -> object:

@@ -155,6 +155,21 @@ class PromiseDelivered(Body, tag=23):
     value: bytes
 
 
+class PromiseRefused(Body, tag=24):
+    """Operation: an agent named a promise that does not exist; `failure` is the encoded `PromiseNotFound`."""
+
+    promise_id: str
+    failure: bytes
+
+
+class PromiseSeen(Body, tag=25):
+    """Operation: an agent asked whether a promise is completed, and this was the answer."""
+
+    owner: int
+    promise: int
+    completed: bool
+
+
 # ---- time and effects ---------------------------------------------------------------------------------------------
 
 
@@ -219,6 +234,8 @@ AnyBody = (
     | PromiseCompleted
     | PromiseAwaited
     | PromiseDelivered
+    | PromiseRefused
+    | PromiseSeen
     | TimerSet
     | TimerFired
     | StepStarted

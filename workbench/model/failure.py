@@ -4,6 +4,7 @@ No exception object is ever rebuilt from a class named in the log. What the call
 the built-in type of the original, or one of the workbench's own errors named in `_OWN`, rebuilt from plain fields.
 """
 
+import builtins
 import traceback
 from types import TracebackType
 from typing import Final
@@ -47,6 +48,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
         traceback: its traceback as text, without the workbench's own frames.
         fields: constructor fields when it is one of the workbench's own errors.
         parts: members when it is an `ExceptionGroup`.
+        base: name of the built-in class that it is or extends, the nearest one.
     """
 
     agent_id: str
@@ -56,6 +58,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     traceback: str = ""
     fields: list[object] | None = None
     parts: "list[Failure]" = []  # noqa: RUF012 - msgspec copies defaults
+    base: str = ""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -64,7 +67,11 @@ _decoder = msgspec.msgpack.Decoder(Failure)
 
 def encode_failure(error: BaseException, agent_id: str, method: str) -> bytes:
     """The bytes of an exception that `method` of `agent_id` raised."""
-    return _encoder.encode(failure_of(error, agent_id, method))
+    failure = failure_of(error, agent_id, method)
+    try:
+        return _encoder.encode(failure)
+    except Exception:  # noqa: BLE001 - user code may give one of our own errors any fields
+        return _encoder.encode(msgspec.structs.replace(failure, fields=None))
 
 
 def decode_failure(data: bytes) -> Failure:
@@ -90,24 +97,44 @@ def failure_of(error: BaseException, agent_id: str, method: str) -> Failure:
         fields = [list(a) if isinstance(a, tuple) else a for a in error.args]
     parts: list[Failure] = []
     if isinstance(error, BaseExceptionGroup):
-        parts = [failure_of(part, agent_id, method) for part in error.exceptions]
+        parts = [_part_of(part, agent_id, method) for part in error.exceptions]
         if not isinstance(error, errors.InvocationError):
             text = _clip(error.message)
-    return Failure(agent_id, method, kind, text, trace, fields, parts)
+    return Failure(agent_id, method, kind, text, trace, fields, parts, _base_of(error))
 
 
 def exception_of(failure: Failure) -> Exception:
     """The exception to raise at the caller."""
     own = _OWN.get(failure.error_type)
-    if own is not None and failure.fields is not None:
-        error = own(*failure.fields)  # type: ignore[arg-type]
+    error = None if own is None or failure.fields is None else _own_error(own, failure.fields)
+    if error is not None:
         if failure.traceback:
             error.add_note(failure.traceback)
         return error
     parts = tuple(exception_of(part) for part in failure.parts)
     return errors.invocation_error(
-        failure.agent_id, failure.method, failure.error_type, failure.message, failure.traceback, parts
+        failure.agent_id, failure.method, failure.error_type, failure.message, failure.traceback, parts, failure.base
     )
+
+
+def _own_error(cls: type[errors.WorkbenchError], fields: list[object]) -> errors.WorkbenchError | None:
+    try:
+        return cls(*fields)  # type: ignore[arg-type]
+    except Exception:  # noqa: BLE001 - a class of the same name, with another constructor
+        return None
+
+
+def _part_of(error: BaseException, agent_id: str, method: str) -> Failure:
+    """A member of a group; one that came from another agent keeps that agent's name."""
+    if isinstance(error, errors.InvocationError):
+        return failure_of(error, error.agent_id, error.method)
+    return failure_of(error, agent_id, method)
+
+
+def _base_of(error: BaseException) -> str:
+    if isinstance(error, errors.InvocationError):
+        return error.base
+    return next(c.__name__ for c in type(error).__mro__ if getattr(builtins, c.__name__, None) is c)
 
 
 def _text_of(error: BaseException) -> str:

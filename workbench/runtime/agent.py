@@ -1,5 +1,6 @@
 """The `@agent` decorator: a plain class becomes an agent type with `get`, `new_phantom` and `get_phantom`."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 from uuid import UUID
@@ -14,12 +15,12 @@ class _ClassVerb:
     """A function of the class, as `Worker.get`; a method of the same name stays the method of its instances and clients."""
 
     def __init__(self, verb: Callable[..., Client], method: Any) -> None:
-        self._verb, self._method = verb, method
+        self._verb, self.agent_method = verb, method
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        if instance is None or self._method is None:
+        if instance is None or self.agent_method is None:
             return self._verb
-        return self._method.__get__(instance, owner)
+        return self.agent_method.__get__(instance, owner)
 
 
 _T = TypeVar("_T", bound=type)
@@ -68,7 +69,8 @@ def _agent(cls: _T, *, ephemeral: bool) -> _T:
         return Client(agent_type, agent_type.agent_id(args, kwargs).with_phantom(phantom))
 
     for name, verb in (("get", get), ("new_phantom", new_phantom), ("get_phantom", get_phantom)):
-        setattr(cls, name, _ClassVerb(verb, cls.__dict__.get(name)))
+        before = inspect.getattr_static(cls, name, None)  # a method of that name, its own or of a base
+        setattr(cls, name, _ClassVerb(verb, before.agent_method if isinstance(before, _ClassVerb) else before))
     cls.__agent_type__ = agent_type  # type: ignore[attr-defined]
     registry.add(agent_type)
     return cls

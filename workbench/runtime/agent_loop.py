@@ -7,6 +7,8 @@ refused with advice: sockets, threads, subprocesses cannot be replayed, `step` c
 
 import asyncio
 import contextvars
+import sys
+import weakref
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
@@ -14,6 +16,8 @@ from typing import Any, Final, NoReturn, Protocol
 
 from workbench.errors import UnsupportedError
 
+CLOSE_ATTEMPTS: Final = 10
+"""How often a coroutine that is abandoned may await again in its `finally` blocks."""
 CALLBACK_LIMIT: Final = 1_000_000
 """Callbacks in one run after which an agent counts as spinning: it polls something that only a delivery can change."""
 
@@ -104,6 +108,23 @@ class AgentLoop(asyncio.AbstractEventLoop):
         finally:
             events._set_running_loop(outer)
 
+    def abandon(self) -> None:
+        """Close what is suspended here and now, where its `finally` blocks meet a stopped instance.
+
+        Python would run them too when it frees the coroutines: at any time, on any thread, as no agent's code.
+        """
+        self.closed = True
+        self._ready.clear()
+        outer = events._get_running_loop()
+        events._set_running_loop(self)
+        try:
+            for task in self.leftover_tasks():
+                task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - abandoning is the point
+                _close(task.get_coro())
+        finally:
+            events._set_running_loop(outer)
+            self._ready.clear()
+
     def leftover_tasks(self) -> list[asyncio.Task[Any]]:
         """Tasks that are not done, in the order in which they were made."""
         return [task for task in self._tasks if not task.done()]
@@ -126,12 +147,16 @@ class AgentLoop(asyncio.AbstractEventLoop):
         if begin is not None:
             future: asyncio.Future[Any] = begin()
             return future
-        self._task_count += 1
         task = AgentTask(coro, loop=self, name=name or "agent task", **options)
-        task.number = self._task_count
+        task.number = self.next_number()
         self._tasks[task] = None
         task.add_done_callback(self._forget)
         return task
+
+    def next_number(self) -> int:
+        """A number for something that may be put into a set, so that the set's order replays."""
+        self._task_count += 1
+        return self._task_count
 
     def _forget(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.pop(task, None)
@@ -192,6 +217,40 @@ class AgentLoop(asyncio.AbstractEventLoop):
 
     async def shutdown_asyncgens(self) -> None:
         """Nothing is kept of them."""
+
+
+def _close(coroutine: Any) -> None:
+    for _ in range(CLOSE_ATTEMPTS):
+        try:
+            coroutine.close()
+        except RuntimeError:  # it awaits again in a `finally`
+            continue
+        except BaseException:  # noqa: BLE001, S110 - what an abandoned method raises has no reader
+            pass
+        return
+
+
+def adopt_async_generators() -> None:
+    """On the session's thread, with its loop running: async generators of agents end on their agent's loop, or nowhere."""
+    first_before, end_before = sys.get_asyncgen_hooks()
+    owners: weakref.WeakKeyDictionary[Any, AgentLoop] = weakref.WeakKeyDictionary()
+
+    def first(generator: Any) -> None:
+        loop = events._get_running_loop()
+        if isinstance(loop, AgentLoop):
+            owners[generator] = loop
+        elif first_before is not None:
+            first_before(generator)
+
+    def end(generator: Any) -> None:
+        loop = owners.pop(generator, None)
+        if loop is None:
+            if end_before is not None:
+                end_before(generator)
+        elif not loop.closed and events._get_running_loop() is loop:
+            loop.create_task(generator.aclose())
+
+    sys.set_asyncgen_hooks(first, end)
 
 
 def _refused(name: str, do: str) -> Callable[..., NoReturn]:

@@ -18,7 +18,7 @@ from workbench.core import decisions
 from workbench.core.state import ROOT_UID
 from workbench.errors import AgentTypeError, DecodingError, EncodingError
 from workbench.ids import AgentId, PromiseId
-from workbench.model.codec import NOTHING_KNOWN, known_types
+from workbench.model.codec import MAX_BYTES, NOTHING_KNOWN, known_types
 from workbench.model.entries import PromiseCreated
 from workbench.runtime.awaiting import Awaiting
 from workbench.runtime.blocking import wait_blocking
@@ -56,8 +56,9 @@ class _PromiseWait(Awaiting):
     __slots__ = ("_promise_id",)
 
     def __init__(self, promise_id: PromiseId) -> None:
-        super().__init__()
+        self._begun = True  # nothing to warn of when the id is refused
         self._promise_id = _checked(promise_id)
+        super().__init__()
 
     def _make(self) -> "asyncio.Future[bytes]":
         future: asyncio.Future[bytes] = current.instance.await_promise(self._promise_id)
@@ -134,6 +135,8 @@ def complete_promise(promise_id: PromiseId, data: bytes | str) -> bool:
         data = bytes(data)
     if not isinstance(data, bytes):
         raise EncodingError("data", f"a promise's payload is bytes, not {type(data).__name__}", "use complete_promise_json for other values")
+    if len(data) > MAX_BYTES:
+        raise EncodingError("data", f"it takes more than {MAX_BYTES} bytes", "store it in a file and pass its path")
     if current.instance is not None:
         first: bool = current.instance.complete_promise(promise_id, data)
         return first
@@ -145,17 +148,8 @@ def complete_promise(promise_id: PromiseId, data: bytes | str) -> bool:
         thread.append(*draft, line)
         return draft[1].first  # type: ignore[attr-defined,no-any-return]
 
-    future = thread.ask(complete)
-    if thread.here:
-        thread._schedule_turn()  # noqa: SLF001
-        return complete_result(future)
-    first = future.result()
+    first = thread.ask(complete).result()
     return first
-
-
-def complete_result(future: "Future[bool]") -> bool:
-    """The answer of a request made on the session's thread itself, where it was answered at once but not yet committed."""
-    return future.result() if future.done() else True
 
 
 def complete_promise_json(promise_id: PromiseId, value: object) -> bool:
@@ -172,20 +166,19 @@ def complete_promise_json(promise_id: PromiseId, value: object) -> bool:
 
 
 def promise_state(promise_id: PromiseId) -> str:
-    """`pending` or `completed`, as of now. In an agent this is not recorded: decide nothing by it there.
+    """`pending` or `completed`, as of now.
+
+    Oplog: one `PromiseSeen` entry with the answer; nothing from a cell.
+    Replay: returns the recorded answer.
 
     Raises:
         PromiseNotFound: no promise has this id.
     """
     _checked(promise_id)
-    thread = default_session()._check() if current.instance is None else current.instance.host  # noqa: SLF001
-
-    def read() -> str:
-        return "completed" if thread.promise_of(promise_id).settled else "pending"
-
-    if thread.here:
-        return read()
-    state: str = thread.ask(read).result()
+    if current.instance is not None:
+        return "completed" if current.instance.promise_state(promise_id) else "pending"
+    thread = default_session()._check()  # noqa: SLF001
+    state: str = thread.ask(lambda: "completed" if thread.promise_of(promise_id).settled else "pending").result()
     return state
 
 
@@ -354,4 +347,4 @@ def log(*values: object, level: str = "info") -> None:
 
     Oplog: one `Logged` entry, a hint that replay steps over.
     """
-    require_instance("log").say(level, " ".join(map(str, values)))
+    require_instance("log").say(str(level), " ".join(map(str, values)))

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final
 
+from workbench.errors import NotInAgentError
 from workbench.runtime.current import current
 
 HEARTBEAT_SECONDS: Final = 0.1
@@ -20,7 +21,11 @@ HEARTBEAT_SECONDS: Final = 0.1
 class Awaiting(Coroutine[Any, Any, Any]):
     """Base of calls, promise waits and steps. May be awaited once, gathered, or made a task, like a coroutine."""
 
-    __slots__ = ("__weakref__", "_begun", "_steps")
+    __slots__ = ("__weakref__", "_begun", "_number", "_steps")
+    timeout: float | None = None
+    """Seconds to wait outside an agent."""
+
+    _number: int
 
     def __init__(self) -> None:
         self._begun = False
@@ -55,6 +60,15 @@ class Awaiting(Coroutine[Any, Any, Any]):
             return self.begin().__await__()
         return outside(self.submit()).__await__()
 
+    def __hash__(self) -> int:
+        """In an agent a number, the same on replay: `asyncio.as_completed` keeps what it is given in a set."""
+        try:
+            return self._number
+        except AttributeError:
+            instance = current.instance
+            self._number = id(self) >> 4 if instance is None else instance.loop.next_number()
+            return self._number
+
     def send(self, value: Any) -> Any:
         if self._steps is None:
             self._steps = self.__await__()
@@ -79,6 +93,10 @@ class Awaiting(Coroutine[Any, Any, Any]):
 
 async def outside(future: "Future[Any]") -> Any:
     """Wait in a cell's or script's event loop. Wakes ten times a second, so that an interrupt is seen; cancelling detaches."""
+    if current.instance is not None:
+        raise NotInAgentError(
+            "an agent cannot wait for the session", "the answer would not be recorded", "ask in a step: await wb.step(client.status)"
+        )
     __tracebackhide__ = True  # IPython leaves these frames out of what it shows
     loop = asyncio.get_running_loop()
     waiting = asyncio.wrap_future(future)

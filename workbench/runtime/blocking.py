@@ -8,6 +8,7 @@ suspended and the session is not, and replay sees the same order as for `async d
 import asyncio
 import contextvars
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any
 
 from greenlet import getcurrent, greenlet
@@ -29,15 +30,23 @@ def run_blocking(
     done: asyncio.Future[Any] = loop.create_future()
     try:
         value = method.switch(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 - it is the outcome
-        if isinstance(error, StopIteration):
-            error = RuntimeError(f"the method raised StopIteration({error})")
-        done.set_exception(error)
+    except BaseException as error:  # noqa: BLE001 - it is the outcome, also of sys.exit()
+        fail(done, error)
         return done
     if method.dead:
+        if isinstance(value, CoroutineType):  # a wrapper around an async method
+            return loop.create_task(value)
         done.set_result(value)
         return done
     return loop.create_task(_drive(method, value))
+
+
+def fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
+    """End a future with an error; `StopIteration` becomes what a coroutine makes of it, as no future may hold one."""
+    if isinstance(error, StopIteration):
+        cause, error = error, RuntimeError(f"the method raised StopIteration({error})")
+        error.__cause__ = cause
+    future.set_exception(error)
 
 
 async def _drive(method: greenlet, waiting_for: Any) -> Any:

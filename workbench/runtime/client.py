@@ -14,6 +14,7 @@ from workbench.ids import AgentId
 from workbench.model.agent_type import AgentType, MethodType, registry
 from workbench.model.codec import encode
 from workbench.model.entries import CallMade
+from workbench.errors import AgentTypeError, EncodingError
 from workbench.runtime.awaiting import Awaiting, outside
 from workbench.runtime.blocking import wait_blocking
 from workbench.runtime.current import calling_line, current
@@ -23,17 +24,17 @@ from workbench.runtime.session import default_session, run
 class Call(Awaiting):
     """One call of a method, made when it is first awaited. Not awaited at all, it is never made, and a warning says so."""
 
-    __slots__ = ("_agent_id", "_line", "_method", "_request", "_timeout")
+    __slots__ = ("_agent_id", "_line", "_method", "_request", "timeout")
 
     def __init__(self, agent_id: AgentId, method: MethodType, request: CallMade, line: str, timeout: float | None) -> None:
         self._begun = False
         self._steps = None
-        self._agent_id, self._method, self._request, self._line, self._timeout = agent_id, method, request, line, timeout
+        self._agent_id, self._method, self._request, self._line, self.timeout = agent_id, method, request, line, timeout
 
     def _make(self) -> "asyncio.Future[Any]":
         future = current.instance.call(self._agent_id, parameters_text(self._agent_id), self._request, self._method.gives, self._line)
-        if self._timeout is not None:
-            limited: asyncio.Future[Any] = asyncio.ensure_future(asyncio.wait_for(future, self._timeout))
+        if self.timeout is not None:
+            limited: asyncio.Future[Any] = asyncio.ensure_future(asyncio.wait_for(future, self.timeout))
             return limited
         return future  # type: ignore[no-any-return]
 
@@ -46,7 +47,7 @@ class Call(Awaiting):
         if current.instance is not None:
             return self.begin().__await__()
         waiting = outside(self.submit())
-        return (waiting if self._timeout is None else asyncio.wait_for(waiting, self._timeout)).__await__()
+        return (waiting if self.timeout is None else asyncio.wait_for(waiting, self.timeout)).__await__()
 
     def __repr__(self) -> str:
         return f"<call {self._agent_id}.{self._method.name}>"
@@ -74,7 +75,11 @@ class Method:
 
     def _request(self, args: tuple[object, ...], kwargs: dict[str, object], *, awaited: bool) -> CallMade:
         method = self._method
-        value = encode(method.bind(args, kwargs), method.takes, "args")
+        try:
+            value = encode(method.bind(args, kwargs), method.takes, "args")
+        except EncodingError as error:  # with keywords, the arguments travel in a dict of both
+            path = error.path.replace("args['args']", "args", 1).replace("args['kwargs']", "kwargs", 1)
+            raise EncodingError(path, error.why, error.do) from None
         return CallMade(0, self._agent_id.text, method.name, value, awaited, self._key, self._label)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Call:
@@ -113,6 +118,9 @@ class Method:
             label: a name for people, shown in the views.
             timeout: seconds to wait for the result.
         """
+        for name, text in (("key", key), ("label", label)):
+            if text is not None:
+                _check_text(name, text)
         return Method(self._agent_id, self._method, key or self._key, label or self._label, self._timeout if timeout is None else timeout)
 
     @property
@@ -129,6 +137,11 @@ class Method:
         return f"<method {self._agent_id}.{self._method.name}>"
 
 
+def _check_text(name: str, text: object) -> None:
+    if not isinstance(text, str) or not text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise AgentTypeError(f"{name}={text!r:.80}", f"a {name} is text that is not empty", f"pass a string, as {name}='nightly'")
+
+
 class Client:
     """A handle on one agent. Get one from an agent class: `Worker.get(7)`, `Worker.new_phantom(7)`.
 
@@ -141,8 +154,10 @@ class Client:
         self._type, self._agent_id = agent_type, agent_id
 
     def __getattr__(self, name: str) -> Method:
-        method = self._type.methods.get(name)
+        method = None if name.startswith("_") else self._type.methods.get(name)
         if method is None:
+            if name.startswith("_"):  # asked by `copy` before there is a type, too
+                raise AttributeError(name)
             have = ", ".join(sorted(self._type.methods)) or "none"
             message = f"agent type {self._type.name} has no method {name!r}; it has {have}"
             raise AttributeError(message)

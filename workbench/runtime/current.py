@@ -16,6 +16,8 @@ from workbench.model.places import place_name
 class _Current(threading.local):
     instance: Any = None
     """The running `Instance`, or None. (Its class lives a floor above; see `instance.py`.)"""
+    serving: bool = False
+    """Whether this is a session's own thread, where agents and async steps run and nothing may block."""
 
 
 current: Final = _Current()
@@ -35,6 +37,17 @@ def require_instance(name: str) -> Any:
             "call it in a method of an agent",
         )
     return instance
+
+
+def refuse_blocking(name: str, do: str) -> None:
+    """Refuse what blocks until a session has done something, on the thread that would have to do it.
+
+    Raises:
+        NotInAgentError: an agent or an async step is running.
+    """
+    if current.serving:
+        where = "an async step" if current.instance is None else "an agent"
+        raise NotInAgentError(f"{name} in {where}", "it would stop the session's thread", do)
 
 
 _SKIPPED: Final = ("asyncio", "workbench", "contextlib", "concurrent")

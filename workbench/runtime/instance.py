@@ -12,7 +12,7 @@ oplog that ends in the middle of a run (a fork's, for one) goes on live at that 
 import asyncio
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol, cast
 from uuid import UUID
 
 from workbench.core import decisions
@@ -27,9 +27,11 @@ from workbench.model.codec import NOTHING_KNOWN, KnownTypes, decode, encode
 from workbench.model.entries import Body, Entry
 from workbench.model.failure import decode_failure, encode_failure, exception_of
 from workbench.runtime.agent_loop import AgentLoop, TimerHandle
-from workbench.runtime.blocking import run_blocking
+from workbench.runtime.blocking import fail, run_blocking
 from workbench.runtime.current import calling_line, current
 
+LAST_SECOND: Final = 9e9
+"""Timers are due by the year 2255 at the latest; nanoseconds from then on would not fit into 64 bits."""
 CLEANUP_ROUNDS: Final = 100
 """How often tasks that outlive their invocation are cancelled before the agent counts as stuck."""
 
@@ -196,9 +198,11 @@ class Instance:
                 self.root = loop.create_task(method.function(self.object, *args, **kwargs))
             else:
                 self.root = run_blocking(loop, method.function, (self.object, *args), kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever a constructor or a decoder raises is the invocation's outcome
+        except Stopped:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a constructor or a decoder raises is the invocation's outcome
             self.root = loop.create_future()
-            self.root.set_exception(error)
+            fail(self.root, error)
 
     def _on_outcome(self, _entry: Entry, body: e.CallDelivered | e.StepFinished) -> None:
         future = self.pending.pop(body.op)
@@ -363,25 +367,75 @@ class Instance:
         owner = self.host.state.agents[entry.agent]
         return PromiseId(owner.text, self.host.incarnation(owner.uid), entry.index)
 
+    def _promise(self, promise_id: PromiseId, asked: str) -> Promise:
+        """The promise that live code names. That there is none is recorded, as it may be otherwise when this is replayed.
+
+        Raises:
+            PromiseNotFound: no promise has this id.
+        """
+        try:
+            return self.host.promise_of(promise_id)
+        except PromiseNotFound as error:
+            failure = encode_failure(error, self.agent.text, asked)
+            self.host.append(self.agent.uid, e.PromiseRefused(str(promise_id), failure), calling_line())
+            raise
+
+    def _refused_before(self, promise_id: PromiseId, asked: str) -> PromiseNotFound | None:
+        """On replay: the recorded refusal, when this promise did not exist then."""
+        entry = self.cursor.peek() if self.cursor is not None and self.stopped is None else None
+        if entry is None or not isinstance(entry.body, e.PromiseRefused):
+            return None
+        if entry.body.promise_id != str(promise_id):
+            self._diverge(entry, f"{asked} {promise_id}", calling_line())
+        self._expect(e.PromiseRefused, asked)
+        return cast("PromiseNotFound", exception_of(decode_failure(entry.body.failure)))
+
     def await_promise(self, promise_id: PromiseId) -> Pending:
+        try:
+            if refused := self._refused_before(promise_id, "await_promise"):
+                raise refused
+            return self._await_promise(promise_id)
+        except PromiseNotFound as error:  # met where it is awaited, as in a cell
+            future = Pending(loop=self.loop)
+            future.instance, future.op, future.known = None, 0, NOTHING_KNOWN
+            future.set_exception(error)
+            return future
+
+    def _await_promise(self, promise_id: PromiseId) -> Pending:
         entry = self._expect(e.PromiseAwaited, f"await_promise {promise_id}")
         if entry is None:
-            promise = self.host.promise_of(promise_id)
+            promise = self._promise(promise_id, "await_promise")
             entry = self.host.append(self.agent.uid, e.PromiseAwaited(promise.owner, promise.index), calling_line())
         elif entry.body.promise != promise_id.index:  # type: ignore[attr-defined]
             self._diverge(entry, f"await_promise {promise_id}", calling_line())
         return self._wait(entry)
 
     def complete_promise(self, promise_id: PromiseId, value: bytes) -> bool:
+        if refused := self._refused_before(promise_id, "complete_promise"):
+            raise refused
         entry = self._expect(e.PromiseCompleted, f"complete_promise {promise_id}")
         if entry is None:
-            promise = self.host.promise_of(promise_id)
+            promise = self._promise(promise_id, "complete_promise")
             draft = decisions.complete_promise(promise, self.agent.uid, value)
             entry = self.host.append(*draft, calling_line())
         body: Any = entry.body
         if body.promise != promise_id.index or (body.first and body.value != value):
             self._diverge(entry, f"complete_promise {promise_id} with another payload", calling_line())
         return bool(body.first)
+
+    def promise_state(self, promise_id: PromiseId) -> bool:
+        """Whether a promise is completed."""
+        if refused := self._refused_before(promise_id, "promise_state"):
+            raise refused
+        entry = self._expect(e.PromiseSeen, f"promise_state {promise_id}")
+        if entry is None:
+            promise = self._promise(promise_id, "promise_state")
+            body = e.PromiseSeen(promise.owner, promise.index, bool(promise.settled))
+            entry = self.host.append(self.agent.uid, body, calling_line())
+        seen: Any = entry.body
+        if seen.promise != promise_id.index:
+            self._diverge(entry, f"promise_state {promise_id}", calling_line())
+        return bool(seen.completed)
 
     def step(self, work: StepWork, known: KnownTypes) -> Pending:
         """Begin a side effect; its intent is committed before it runs."""
@@ -411,6 +465,8 @@ class Instance:
 
     def say(self, level: str, message: str) -> None:
         """Record what the code printed or logged, and show it; silent where it was said before."""
+        if not message.isascii():
+            message = message.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair: a file name, mostly
         if self.stopped is not None or (self.cursor is not None and self.cursor.said_before(level, message)):
             return
         self.host.append(self.agent.uid, e.Logged(level, message), calling_line())
@@ -433,7 +489,7 @@ class Instance:
         return self.wall / 1e9
 
     def set_timer(self, handle: TimerHandle) -> None:
-        due = round(handle.when() * 1e9)
+        due = round(min(handle.when(), LAST_SECOND) * 1e9)
         entry = self._expect(e.TimerSet, f"a timer due at {due}")
         if entry is None:
             entry = self.host.append(self.agent.uid, e.TimerSet(due), calling_line())
@@ -453,13 +509,15 @@ class Instance:
         self.host.complain(self.agent, context)
 
     def discard(self) -> None:
-        """Forget the object and its tasks without running any of their code."""
+        """Forget the object and its tasks. What Python runs of them in doing so, `finally` blocks, can do nothing durable."""
         self.stopped = self.stopped or Stopped()
-        self.loop.closed = True
-        for task in self.loop.leftover_tasks():
-            task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - discarding is the point
         for future in self.pending.values():
             future.instance = None
+        outer, current.instance = current.instance, self
+        try:
+            self.loop.abandon()
+        finally:
+            current.instance = outer
 
 
 _DELIVER: Final[dict[type[Body], Callable[[Instance, Entry, Any], None]]] = {
@@ -482,6 +540,10 @@ def describe(body: Body) -> str:
             return f"step {name}"
         case e.PromiseAwaited(promise=index):
             return f"await_promise of index {index}"
+        case e.PromiseSeen(promise=index):
+            return f"promise_state of index {index}"
+        case e.PromiseRefused(promise_id=name):
+            return f"the refusal of promise {name}"
         case e.PromiseCompleted(promise=index):
             return f"complete_promise of index {index}"
         case e.WaitDropped(op=op):

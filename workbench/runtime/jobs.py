@@ -136,13 +136,13 @@ def _results(items: list[Any], outcomes: list[Any]) -> FanOutResults:
 
 
 def _failure(fields: list[Any]) -> Failure:
-    *plain, parts = fields
-    return Failure(*plain, [_failure(p) for p in parts])
+    *plain, parts, base = fields
+    return Failure(*plain, [_failure(p) for p in parts], base)
 
 
 def _fields(failure: Failure) -> list[Any]:
     f = failure
-    return [f.agent_id, f.method, f.error_type, f.message, f.traceback, f.fields, [_fields(p) for p in f.parts]]
+    return [f.agent_id, f.method, f.error_type, f.message, f.traceback, f.fields, [_fields(p) for p in f.parts], f.base]
 
 
 def _key(job_id: AgentId, items: list[Any], body: "_Body", *, again: bool) -> str:
@@ -309,7 +309,7 @@ def _job_type(body: _Body) -> AgentType:
 def _as_failure(error: Exception, type_name: str) -> Failure:
     """What a child raised, as the child told it: the job that passes it on adds nothing."""
     if isinstance(error, InvocationError) and not isinstance(error, ExceptionGroup):
-        return Failure(*error.args)
+        return Failure(*error.args, base=error.base)
     return failure_of(error, type_name, "run")
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from workbench.core.lineage import segments
 from workbench.core.state import ROOT_UID, Agent, status_of
-from workbench.errors import NotInAgentError, SessionClosedError, StoreReadOnlyError, UnknownAgentError
+from workbench.errors import SessionClosedError, StoreReadOnlyError, UnknownAgentError
 from workbench.ids import AgentId
 from workbench.model.agent_type import registry
 from workbench.model.codec import KnownTypes
@@ -22,7 +22,7 @@ from workbench.model.entries import CallMade, Entry
 from workbench.runtime import nesting
 from workbench.runtime.awaiting import Awaiting, outside
 from workbench.runtime.clock import Clock, in_words
-from workbench.runtime.current import current
+from workbench.runtime.current import refuse_blocking
 from workbench.runtime.printing import record_prints, stop_recording_prints
 from workbench.runtime.session_thread import SessionThread
 from workbench.store.feed import Feed
@@ -72,7 +72,12 @@ class Session:
     # ---- life ----------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Commit, stop the agents where they are, give the store back. They go on when it is started again."""
+        """Commit, stop the agents where they are, give the store back. They go on when it is started again.
+
+        Raises:
+            NotInAgentError: in an agent or an async step, which cannot outlive it.
+        """
+        refuse_blocking("session.close", "close the session in a cell")
         with self._closing:
             if self._closed:
                 return
@@ -139,8 +144,7 @@ class Session:
 
         Who awaits a result that was accepted before goes on waiting and gets it. For lessons and for tests.
         """
-        if current.instance is not None:
-            raise NotInAgentError("simulate_crash in an agent", "the crash would not leave the agent to see it", "call it in a cell")
+        refuse_blocking("simulate_crash", "call it in a cell")
         self._check().crash().result()
 
     # ---- reading -------------------------------------------------------------------------------------------------------
@@ -377,10 +381,10 @@ def run(awaitable: Awaitable[Any], timeout: float | None = None) -> Any:
         NotInAgentError: in an agent, where waiting is written `await`.
     """
     __tracebackhide__ = True
-    if current.instance is not None:
-        raise NotInAgentError("wb.run in an agent", "it would stop the session's thread", "write await, or .blocking(...) in a plain def method")
+    refuse_blocking("wb.run", "write await, or .blocking(...) in a plain def method")
     if isinstance(awaitable, Awaiting):
-        return wait(awaitable.submit(), timeout)
+        limits = [limit for limit in (timeout, awaitable.timeout) if limit is not None]
+        return wait(awaitable.submit(), min(limits, default=None))
     if nesting.needs_running_loop(awaitable):
         return nesting.run_nested(awaitable, timeout)
     return _run_coroutine(awaitable, timeout)

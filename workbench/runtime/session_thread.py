@@ -24,14 +24,16 @@ from workbench.core.decisions import Draft
 from workbench.core.lineage import segments
 from workbench.core.state import ROOT_UID, Agent, Invocation, Promise, State, Step, Wait
 from workbench.core.waits import find_deadlock
-from workbench.errors import CrashedError, DeadlockError, PromiseNotFound, SessionClosedError
+from workbench.errors import CrashedError, DeadlockError, OutcomeUnknown, PromiseNotFound, SessionClosedError
 from workbench.ids import ROOT_ID, AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.agent_type import AgentType, Registry
 from workbench.model.codec import NOTHING_KNOWN, KnownTypes, decode
 from workbench.model.entries import Body, Entry
 from workbench.model.failure import decode_failure, encode_failure, exception_of
+from workbench.runtime.agent_loop import adopt_async_generators
 from workbench.runtime.clock import Clock
+from workbench.runtime.current import current
 from workbench.runtime.instance import Instance, StepWork
 from workbench.runtime.printing import show
 from workbench.runtime.steps import Outcome, StepRunner
@@ -116,6 +118,7 @@ class SessionThread:
         self._when_steps_end: list[Callable[[], None]] = []
         self._signalled = False
         self._halted = False
+        self._plain_context = contextvars.Context()  # a cell's context variables are no input of an agent
         self.loop = asyncio.new_event_loop()
         self.timers = Timers(self.loop, clock, self._timer_due)
         self.steps = StepRunner(self.loop)
@@ -129,6 +132,8 @@ class SessionThread:
 
     def _main(self) -> None:
         asyncio.set_event_loop(self.loop)
+        current.serving = True
+        self.loop.call_soon(adopt_async_generators)
         self.loop.run_forever()
 
     @property
@@ -143,11 +148,22 @@ class SessionThread:
         self._inbox.append(request)
         if not self._signalled:  # reset by the turn before it empties the inbox, so no request is left lying
             self._signalled = True
-            self.loop.call_soon_threadsafe(self._turn)
+            self.loop.call_soon_threadsafe(self._turn, context=self._plain_context)
 
     def ask(self, request: Callable[[], Any]) -> "Future[Any]":
-        """As `post`; the future gets what the request returned once all entries written so far are committed."""
+        """As `post`; the future gets what the request returned once all entries written so far are committed.
+
+        On the session's thread itself (an agent's code, an async step) nobody can wait for that: there it is answered at once.
+        """
         future: Future[Any] = Future()
+        if self.here:
+            self.tick()
+            self._schedule_turn()
+            try:
+                future.set_result(request())
+            except Exception as error:  # noqa: BLE001 - goes to whoever asked
+                future.set_exception(error)
+            return future
 
         def run() -> None:
             try:
@@ -157,11 +173,7 @@ class SessionThread:
             else:
                 self._acknowledge(future, lambda: future.set_running_or_notify_cancel() and future.set_result(value))
 
-        if self.here:
-            self.tick()
-            run()
-        else:
-            self.post(run)
+        self.post(run)
         return future
 
     def _acknowledge(self, future: "Future[Any]", settle: Callable[[], object]) -> None:
@@ -183,7 +195,7 @@ class SessionThread:
     def _schedule_turn(self) -> None:
         if not self._turn_due:
             self._turn_due = True
-            self.loop.call_soon(self._turn)
+            self.loop.call_soon(self._turn, context=self._plain_context)
 
     def _turn(self) -> None:
         self._turn_due = self._signalled = False
@@ -274,8 +286,10 @@ class SessionThread:
         elif isinstance(on, Promise):
             body = e.PromiseDelivered(op, on.value)
         elif isinstance(on, Step):
-            ok, value = (on.ok, on.value) if on.settled else slot.outcomes.pop(op)  # type: ignore[union-attr]
-            body = e.StepFinished(op, ok, value)
+            outcome = slot.outcomes.pop(op, None) if slot.outcomes is not None else None
+            ok, value = outcome or (on.ok, on.value)
+            attempts = 1 if on.settled or not on.idempotent else self.state.sessions - on.session + 1
+            body = e.StepFinished(op, ok, value, attempts)
         else:
             body = e.TimerFired(op)
         self.tick()
@@ -308,6 +322,8 @@ class SessionThread:
         method = agent.current.method if agent.current is not None else ""
         slot = self._slot(agent.uid)
         slot.refusals = slot.refusals or {}
+        if wait.op in slot.refusals:
+            return
         slot.refusals[wait.op] = encode_failure(error, agent.text, method)
         self.append_all(decisions.withdraw(self.state, wait.on, (agent.uid, wait.op)))  # type: ignore[arg-type]
         slot.ready.append(wait.op)
@@ -356,9 +372,22 @@ class SessionThread:
         for op, wait in agent.waits.items():
             step = wait.on
             if isinstance(step, Step) and not step.settled and step.origin not in self._busy_steps:
-                work = instance.work.get(op)
-                if work is not None:
+                work, slot = instance.work.get(op), self._slot(agent.uid)
+                if work is None or op in (slot.outcomes or ()):
+                    continue
+                if step.idempotent:
                     self.start_step(agent, op, work)
+                else:
+                    self._give_up_step(agent, op, step)
+
+    def _give_up_step(self, agent: Agent, op: int, step: Step) -> None:
+        """A step that may not run twice was under way when the process ended: its outcome is that nobody knows it."""
+        error = OutcomeUnknown(
+            f"step {step.name} of {agent.text}",
+            "the process ended while it was under way, and it may not run twice",
+            "find out whether it took effect, then call the agent again",
+        )
+        self._step_ended(agent.uid, op, (False, encode_failure(error, agent.text, step.name)))
 
     def _type_added(self, agent_type: AgentType) -> None:
         """A class was defined (any thread): agents that waited for it go on."""
@@ -398,10 +427,13 @@ class SessionThread:
         self.state.apply(entry)
         self._buffer.append(entry)
         if isinstance(body, e.AgentForked):
+            outcomes = self._slot(body.source).outcomes or {}
             for op, wait in self.state.agents[uid].waits.items():
                 due = getattr(wait.on, "due", None)
                 if due is not None:
                     self.timers.arm(uid, op, due)
+                elif op in outcomes:  # the step has ended, and its end is not recorded
+                    self._step_ended(uid, op, outcomes[op])
             self.schedule(uid)
             self._wake()
         return entry
@@ -666,12 +698,11 @@ class SessionThread:
 
     def start_step(self, agent: Agent, op: int, work: StepWork) -> None:
         """Run a side effect once its intent is committed."""
-        uid, origin = agent.uid, (agent.uid, op)
-        wait = agent.waits[op]
-        if isinstance(wait.on, Step):
-            origin = wait.on.origin
+        step = agent.waits[op].on
+        assert isinstance(step, Step)
+        origin = step.origin
         token = self._busy_steps[origin] = object()
-        instance = self._slot(uid).instance
+        instance = self._slot(agent.uid).instance
         known = instance.pending[op].known if instance is not None and op in instance.pending else NOTHING_KNOWN
         context = self._contexts.get(agent.current.seq) if agent.current is not None else None
 
@@ -680,11 +711,9 @@ class SessionThread:
                 return
             del self._busy_steps[origin]
             reach("step.done")
-            slot = self._slot(uid)
-            slot.outcomes = slot.outcomes or {}
-            slot.outcomes[op] = outcome
-            slot.ready.append(op)
-            self.schedule(uid)
+            for uid, waiting_op in step.waiters or ():  # whoever began it, and its forks
+                if waiting_op in getattr(self.state.agents.get(uid), "waits", ()):
+                    self._step_ended(uid, waiting_op, outcome)
             self._schedule_turn()
             if not self._busy_steps:
                 waiting, self._when_steps_end = self._when_steps_end, []
@@ -692,6 +721,14 @@ class SessionThread:
                     register()
 
         self.release(lambda: self.steps.run(agent.text, work, known, context, done))
+
+    def _step_ended(self, uid: int, op: int, outcome: Outcome) -> None:
+        """Deliver the outcome of a step to an agent that waits for it."""
+        slot = self._slot(uid)
+        slot.outcomes = slot.outcomes or {}
+        slot.outcomes[op] = outcome
+        slot.ready.append(op)
+        self.schedule(uid)
 
     # ---- opening, crashing, closing ------------------------------------------------------------------------------------------
 
@@ -723,6 +760,9 @@ class SessionThread:
                     self.timers.arm(agent.uid, op, due)
                 elif isinstance(wait.on, Step) and not wait.on.settled:
                     self.schedule(agent.uid)
+        for agent in state.agents.values():  # a cycle that was closed, and whose refusal was lost
+            if agent.waits and agent.current is not None and (cycle := find_deadlock(state, agent.uid)):
+                self._refuse(cycle)
         self.timers.fire_due(self.clock.wall())
         self._schedule_turn()
 

@@ -159,7 +159,6 @@ class SqliteLog:
             self._check_wal()
             reach("append.commit.before")
             db.execute("COMMIT")
-            reach("append.commit.after")
         except BaseException as error:
             if db.in_transaction:
                 db.execute("ROLLBACK")
@@ -170,6 +169,7 @@ class SqliteLog:
                     f"{self.path} could not be written", str(error), "free disk space, then start the session again"
                 ) from error
             raise
+        reach("append.commit.after")
         self._check_wal()
         self._chain = chain
         self.last_seq = entries[-1].seq

@@ -4,6 +4,7 @@
   timer when they rest; chance is derived from the seed. Two runs of one program write the same log.
 - `crash_sweep(program)`: kills a run of the program at its first, second, third ... fault point until none fires,
   recovers each time in another process, and compares with a run that nothing disturbed.
+- `kill_sweep(program, moments)`: the same with real kills from outside, at any moment.
 - `crash_at(n)`: the n-th fault point that this process reaches ends it, as `kill -9` does.
 - `Launcher`: forks children from a process without threads, so that they may open stores and be killed.
 - `violations(entries)`: what is wrong with a log; `[]` for a sound one.
@@ -26,10 +27,11 @@ from workbench.testing.clock import SimulatedClock
 from workbench.testing.effects import note_effect
 from workbench.testing.inspecting import dump, plain, rebuild_all
 from workbench.testing.judge import read_log, violations
-from workbench.testing.launching import Launcher, Report
-from workbench.testing.sweep import Sweep, crash_sweep
+from workbench.testing.launching import Launcher, Report, reference
+from workbench.testing.sweep import WRITES, Sweep, crash_sweep, kill_sweep
 
 __all__ = [
+    "WRITES",
     "Launcher",
     "Report",
     "SimulatedClock",
@@ -39,9 +41,11 @@ __all__ = [
     "crash_sweep",
     "dump",
     "finest_turns",
+    "kill_sweep",
     "note_effect",
     "plain",
     "read_log",
     "rebuild_all",
+    "reference",
     "violations",
 ]

@@ -4,7 +4,7 @@ import itertools
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from workbench.runtime import session_thread
 from workbench.store import faults
@@ -16,17 +16,18 @@ def die() -> None:
     signal.pause()  # the signal takes the process before this returns
 
 
-def crash_at(n: int, *, telling: Callable[[str, int], None] | None = None) -> None:
+def crash_at(n: int, *, only: Collection[str] = (), telling: Callable[[str, int], None] | None = None) -> None:
     """From now on the n-th fault point that is reached (counted from 1, over all threads) ends the process.
 
     Args:
         n: which one; a run that reaches fewer is left alone.
+        only: names of points to count; by default all of `workbench.store.faults.POINTS`.
         telling: called with the point's name and number right before the end.
     """
     count = itertools.count(1)
 
     def act(point: str) -> None:
-        if next(count) == n:
+        if (not only or point in only) and next(count) == n:
             if telling is not None:
                 telling(point, n)
             die()

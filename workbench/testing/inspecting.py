@@ -13,6 +13,7 @@ def dump(state: State) -> dict[str, Any]:
     return {
         "seq": state.seq,
         "wall": state.wall,
+        "sessions": state.sessions,
         "agents": {uid: _agent(agent) for uid, agent in state.agents.items()},
         "by_id": dict(state.by_id),
         "promises": {key: _matter(promise) for key, promise in state.promises.items()},

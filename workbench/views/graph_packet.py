@@ -1,8 +1,9 @@
 """The agent graph on the wire: snapshots and deltas as one compact buffer and a small JSON head.
 
-A *packet* carries new nodes, changed nodes, edges that opened and closed. `delta` holds what changed since the delta before
-it, coalesced by agent, and is numbered; `snapshot` holds everything and the number of the last delta. A reader that meets a
-number other than the next one asks for a snapshot. Packets may overlap: applying something twice changes nothing.
+A *packet* carries new nodes, changed nodes, edges that opened and closed. `delta` holds what changed since the delta
+before it, coalesced by agent, and is numbered; `snapshot` holds everything and the number of the last delta. A reader
+that meets a number other than the next one asks for a snapshot. Packets may overlap: applying something twice changes
+nothing.
 
 The buffer is little-endian, in this order, so that every part is aligned; the head says how long each is:
 
@@ -21,12 +22,13 @@ The buffer is little-endian, in this order, so that every part is aligned; the h
 
 import sys
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from workbench.views.graph import GraphNode, GraphView, Status, Wait, status_number, status_of
+from workbench.views.graph import GraphView
+from workbench.views.graph_nodes import GraphNode, Status, Wait, status_number, status_of
 
 SAVED_NODES: Final = 1500
 """Nodes a saved picture lists; of the others it holds counts only, so that a notebook stays small."""
@@ -63,7 +65,17 @@ class GraphPackets:
         self.version += 1
         changed = [node for uid in view.dirty if (node := view.node(uid))]
         labels = [(n.slot, n.label) for uid in view.relabelled if (n := view.node(uid))]
-        packet = _packet("delta", self.version, view.by_uid, view.nodes[self._sent :], changed, view.fresh.values(), view.gone, view.flashes, labels)
+        packet = _packet(
+            "delta",
+            self.version,
+            view.by_uid,
+            view.nodes[self._sent :],
+            changed,
+            view.fresh.values(),
+            view.gone,
+            view.flashes,
+            labels,
+        )
         self._sent = len(view.nodes)
         for notes in (view.dirty, view.fresh, view.gone, view.flashes, view.relabelled):
             notes.clear()
@@ -72,8 +84,8 @@ class GraphPackets:
     def saved(self, limit: int = SAVED_NODES) -> Packet:
         """A snapshot of bounded size for a saved notebook: `limit` nodes, the rest as counts in the head's `hidden`.
 
-        Kept first: failed agents and those with work, then by creation; a kept agent's ancestors are kept. `hidden` lists
-        `[slot of the nearest kept ancestor, count of each status in order]`.
+        Kept first: failed agents and those with work, then by creation; a kept agent's ancestors are kept. `hidden`
+        lists `[slot of the nearest kept ancestor, count of each status in order]`.
         """
         view = self.view
         if len(view.nodes) <= limit:
@@ -87,7 +99,10 @@ class GraphPackets:
                 while up not in place:
                     up = view.nodes[up].parent
                 hidden.setdefault(place[up], [0] * len(Status))[status_of(node)] += 1
-        nodes = [msgspec.structs.replace(view.nodes[old], slot=new, parent=place.get(view.nodes[old].parent, -1)) for old, new in place.items()]
+        nodes = [
+            msgspec.structs.replace(view.nodes[old], slot=new, parent=place.get(view.nodes[old].parent, -1))
+            for old, new in place.items()
+        ]
         small = {node.uid: node for node in nodes}
         links = [wait for wait in view.links() if wait.agent in small and wait.on in small]
         labels = [(n.slot, n.label) for n in nodes if n.label is not None]
@@ -99,7 +114,15 @@ class GraphPackets:
 def _keep(nodes: list[GraphNode], limit: int) -> set[int]:
     """Slots of the nodes worth keeping, with their ancestors."""
     kept: set[int] = set()
-    order = sorted(nodes, key=lambda n: (n.parent >= 0, status_of(n) is not Status.FAILED, status_of(n) in (Status.DONE, Status.IDLE), n.slot))
+    order = sorted(
+        nodes,
+        key=lambda n: (
+            n.parent >= 0,
+            status_of(n) is not Status.FAILED,
+            status_of(n) in (Status.DONE, Status.IDLE),
+            n.slot,
+        ),
+    )
     for node in order:
         chain, slot = [], node.slot
         while slot >= 0 and slot not in kept:
@@ -117,7 +140,7 @@ def _ints(numbers: Iterable[int]) -> bytes:
     return numbers.tobytes()
 
 
-def _packet(  # noqa: PLR0913 - one argument per part of the packet
+def _packet(  # noqa: PLR0913, PLR0917 - one argument per part of the packet
     kind: str,
     version: int,
     by_uid: Mapping[int, GraphNode],
@@ -126,7 +149,7 @@ def _packet(  # noqa: PLR0913 - one argument per part of the packet
     links: Iterable[Wait],
     gone: list[int],
     flashes: list[tuple[int, int]],
-    labels: list[tuple[int, str | None]],
+    labels: Sequence[tuple[int, str | None]],
 ) -> Packet:
     since = array("d", [node.since / 1e6 for node in changed])
     if sys.byteorder == "big":

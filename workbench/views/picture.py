@@ -1,10 +1,10 @@
 """Still pictures of the agent graph: SVG for saved notebooks and exports, one line of text for plain outputs.
 
-The SVG looks like the live widget, drawn once and tidily: the tree grows to the right, a parent stands in the middle of its
-children. It has a light ground of its own, so that it reads on a dark page too, uses attributes only (no styles, scripts or
-references, which would leak into the page or be stripped from it), and every name in it is escaped text. More than 50
-siblings, and whatever goes beyond `MOST` agents in all, are folded into bands that count; failed agents and those that run
-longest stand beside their band.
+The SVG looks like the live widget, drawn once and tidily: the tree grows to the right, a parent stands in the middle
+of its children. It has a light ground of its own, so that it reads on a dark page too, uses attributes only (no
+styles, scripts or references, which would leak into the page or be stripped from it), and every name in it is escaped
+text. More than 50 siblings, and whatever goes beyond `MOST` agents in all, are folded into bands that count; failed
+agents and those that run longest stand beside their band.
 """
 
 import re
@@ -13,26 +13,54 @@ from typing import Final
 
 import msgspec
 
-from workbench.views.graph import GraphNode, GraphView, Link, Origin, Status, status_of
+from workbench.views.graph import GraphView
+from workbench.views.graph_nodes import GraphNode, Link, Origin, Status, status_of
 
 FOLD: Final = 50
 """Siblings drawn one by one at most; as in `agent_graph_layout.js`."""
 MOST: Final = 160
 """Agents drawn one by one at most, in the whole picture."""
-COLUMN, STEP, ROW, CHIP_W, CHIP_H, TALL, GAP = 178, 32, 34, 148, 26, 13, 0.6
-LONGEST_TEXT: Final = 200
+COLUMN, STEP, ROW, CHIP_W, CHIP_H, TALL, GAP, BAND_W = 178, 32, 34, 148, 26, 13, 0.6, 196
+WIDEST: Final = 1000
+"""Pixels beyond which the picture is drawn smaller, down to six tenths."""
+LONGEST_TEXT, WORDS_IN_BAND = 200, 34
 
-ORDER: Final = (Status.DONE, Status.RUNNING, Status.WAITING, Status.QUEUED, Status.FAILED, Status.UNDEFINED, Status.IDLE)
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+ORDER: Final = (
+    Status.DONE,
+    Status.RUNNING,
+    Status.WAITING,
+    Status.QUEUED,
+    Status.FAILED,
+    Status.UNDEFINED,
+    Status.IDLE,
+)
 """The order in which people want to read counts."""
-_COLOURS: Final = dict(zip(Status, ("#8a8a8a", "#757575", "#0072b2", "#d98c00", "#009e73", "#d55e00", "#b0609a"), strict=True))
+_COLOURS: Final = dict(
+    zip(Status, ("#8a8a8a", "#757575", "#0072b2", "#d98c00", "#009e73", "#d55e00", "#b0609a"), strict=True)
+)
 _STROKES: Final[dict[int, tuple[str, str]]] = {
     Link.CALL: (_COLOURS[Status.RUNNING], ""),
     Link.TRIGGER: (_COLOURS[Status.RUNNING], "7 4"),
     Link.PROMISE: (_COLOURS[Status.WAITING], "1.5 4"),
 }
+_LINE: Final = 'fill="none" stroke="COLOUR" stroke-width=".28"'
+_CUT: Final = 'fill="none" stroke="#ffffff" stroke-width=".29"'
+_SHAPES: Final = {
+    Status.IDLE: f'<circle r=".55" {_LINE}/>',
+    Status.QUEUED: f'<circle r=".82" {_LINE}/>',
+    Status.RUNNING: '<path d="M-.7 -.95L1 0L-.7 .95Z" fill="COLOUR"/>',
+    Status.WAITING: '<path d="M0 -1.08L1.08 0L0 1.08L-1.08 0Z" fill="COLOUR"/>',
+    Status.DONE: f'<circle r="1" fill="COLOUR"/><path d="M-.42 .02L-.1 .34L.46 -.32" {_CUT}/>',
+    Status.FAILED: f'<path d="M-.92 -.92H.92V.92H-.92Z" fill="COLOUR"/><path d="M-.4 -.4L.4 .4M.4 -.4L-.4 .4" {_CUT}/>',
+    Status.UNDEFINED: f'<path d="M1 0L.5 .87H-.5L-1 0L-.5 -.87H.5Z" {_LINE}/>',
+}
+"""Marks of size one around the origin."""
+_TINTS: Final = {Status.RUNNING: 0.13, Status.FAILED: 0.13, Status.WAITING: 0.1, Status.DONE: 0.05}
 _FORK: Final = (_COLOURS[Status.UNDEFINED], "8 3 2 3")
 _INK, _FAINT, _EDGE, _GROUND = "#1c1c1c", "#666666", "#b9bec5", "#ffffff"
 _FONT: Final = "system-ui, -apple-system, 'Segoe UI', sans-serif"
+_NARROW: Final = frozenset("\"'()[].,:;!|ijlftr1I -")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -45,20 +73,22 @@ def graph_summary(view: GraphView) -> str:
 
 def graph_svg(view: GraphView) -> str:
     """The graph as an SVG document of bounded size."""
-    boxes, bands, edges = _arrange(view)
-    width = max([240.0] + [b.x + CHIP_W for b in boxes.values()] + [b.x + CHIP_W + 24 for b in bands]) + 24
+    boxes, bands, routes = _arrange(view)
+    width = max([240.0] + [b.x + CHIP_W for b in boxes.values()] + [b.x + BAND_W for b in bands]) + 24
     height = max([40.0] + [b.y + ROW / 2 for b in boxes.values()] + [b.y + ROW for b in bands]) + 12
-    parts = [_edge(a, b, _FORK if forked else (_EDGE, ""), 1.3) for a, b, forked in edges]
-    parts += _links(view, boxes, bands)
+    parts = [_stroke(path, _EDGE, "", 1.3) for slot, path in routes.items() if slot < 0]
+    parts += [_stroke(path, *_tree_stroke(view.nodes[slot]), 1.3) for slot, path in routes.items() if slot >= 0]
+    parts += _links(view, boxes, bands, routes)
     parts += [_band(band) for band in bands]
     parts += [_chip(box) for box in boxes.values()]
     legend, legend_width = _legend(view, height + 20)
     width, total = max(width, legend_width), height + 38
+    scale = max(0.6, min(1.0, WIDEST / width))
+    size = f'width="{width * scale:.0f}" height="{total * scale:.0f}" viewBox="0 0 {width:.0f} {total:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_text(graph_summary(view))}" '
-        f'width="{width:.0f}" height="{total:.0f}" viewBox="0 0 {width:.0f} {total:.0f}" font-family="{_FONT}" font-size="12">'
-        f'<rect x="0.5" y="0.5" width="{width - 1:.0f}" height="{total - 1:.0f}" rx="8" fill="{_GROUND}" stroke="#dddddd"/>'
-        f"{''.join(parts)}{legend}</svg>"
+        f'{size} font-family="{_FONT}" font-size="12">'
+        f"{_rect(0.5, 0.5, width - 1, total - 1, 8, _GROUND, '#dddddd')}{''.join(parts)}{legend}</svg>"
     )
 
 
@@ -86,8 +116,8 @@ class _Family(msgspec.Struct):
     rows: float = 1
 
 
-def _arrange(view: GraphView) -> tuple[dict[int, _Box], list[_Band], list[tuple[tuple[float, float], tuple[float, float], bool]]]:
-    """Places of nodes and bands, and the edges of the tree between them as pairs of points."""
+def _arrange(view: GraphView) -> tuple[dict[int, _Box], list[_Band], dict[int, str]]:
+    """Places of nodes and bands, and the paths to them: by slot, to a band by minus its parent's slot minus one."""
     kids: dict[int, list[int]] = {}
     for node in view.nodes:
         kids.setdefault(node.parent, []).append(node.slot)
@@ -103,7 +133,7 @@ def _arrange(view: GraphView) -> tuple[dict[int, _Box], list[_Band], list[tuple[
         span[slot] = max(1.0, family.rows + GAP)
     boxes: dict[int, _Box] = {}
     bands: list[_Band] = []
-    edges: list[tuple[tuple[float, float], tuple[float, float], bool]] = []
+    routes: dict[int, str] = {}
     todo: list[tuple[int, float, float]] = [(-1, 24 - COLUMN - STEP, 16 - ROW * GAP / 2)]
     while todo:
         slot, x, top = todo.pop()
@@ -116,7 +146,7 @@ def _arrange(view: GraphView) -> tuple[dict[int, _Box], list[_Band], list[tuple[
             family.band.x, family.band.y = x, row + ROW * 1.1
             bands.append(family.band)
             if slot >= 0:
-                edges.append((start, (x, family.band.y), False))
+                routes[-slot - 1] = _path(start, (x, family.band.y))
             row += ROW * 2.2
         tall = family.rows - (2.2 if family.band else 0)
         leaves = not any(m in families for m in family.members)
@@ -128,11 +158,17 @@ def _arrange(view: GraphView) -> tuple[dict[int, _Box], list[_Band], list[tuple[
                 at = row + (i % max(1, round(tall))) * ROW
             boxes[member] = _Box(view.nodes[member], x + column * COLUMN, at + rows * ROW / 2)
             if slot >= 0:
-                edges.append((start, (x + column * COLUMN, at + rows * ROW / 2), view.nodes[member].origin == Origin.FORKED))
+                end = (boxes[member].x, boxes[member].y)
+                rail = row + round((middle - row) / ROW) * ROW  # between two rows
+                routes[member] = (
+                    _path(start, end)
+                    if not column
+                    else _path(start, (x, rail)) + _path((end[0] - COLUMN + CHIP_W, rail), end, "L")
+                )
             if member in families:
                 todo.append((member, x, at))
             at += rows * ROW
-    return boxes, bands, edges
+    return boxes, bands, routes
 
 
 def _choose(view: GraphView, kids: dict[int, list[int]]) -> dict[int, _Family]:
@@ -164,17 +200,26 @@ def _fold(view: GraphView, parent: int, members: list[int], room: int) -> tuple[
     busy = [n for n in nodes if status_of(n) in (Status.RUNNING, Status.WAITING)]
     slow = [n.slot for n in sorted(busy, key=lambda n: n.since)[: min(3, room)]]
     types = {node.type_name for node in nodes}
-    title = f"{len(nodes)} × {types.pop()}" if len(types) == 1 else f"{len(nodes)} agents"
+    title = f"{len(nodes)} {TIMES} {types.pop()}" if len(types) == 1 else f"{len(nodes)} agents"
     return sorted(failed + slow), _Band(parent, title, counts)
 
 
-# ---- marks -------------------------------------------------------------------------------------------------------------
+# ---- marks --------------------------------------------------------------------------------------------------------
 
 
-def _text(text: str, longest: int = LONGEST_TEXT) -> str:
+def _text(text: str) -> str:
     """Text from an agent, cut, without what XML forbids, escaped."""
     text = _NOT_XML.sub("\ufffd", text)
-    return escape(text if len(text) <= longest else text[: longest - 1] + "…")
+    return escape(text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…")
+
+
+def _fitting(text: str, width: float) -> str:
+    """The text cut to about so many pixels of the interface's font at 12 px."""
+    for i, character in enumerate(text):
+        width -= 4.2 if character in _NARROW else 7.1 if character.isascii() else 10
+        if width < 0:
+            return text[: max(1, i - 1)] + "…"
+    return text
 
 
 def _counted(counts: dict[Status, int], comma: str = ", ") -> str:
@@ -187,61 +232,75 @@ def _name(node: GraphNode) -> str:
     return node.label or re.sub(r"\[([0-9a-f]{4})[0-9a-f]{4}-[0-9a-f-]{27}\]\Z", r"[\1…]", node.agent_id)
 
 
-def _edge(a: tuple[float, float], b: tuple[float, float], stroke: tuple[str, str], width: float) -> str:
-    colour, dash = stroke
+def _path(a: tuple[float, float], b: tuple[float, float], begin: str = "M") -> str:
+    """A curve that leaves and arrives level."""
+    bend = min((b[0] - a[0]) / 2, 40.0) if b[0] >= a[0] else -40.0
+    (ax, ay), (bx, by) = a, b
+    return f"{begin}{ax:.0f} {ay:.1f}C{ax + abs(bend):.0f} {ay:.1f} {bx - bend:.0f} {by:.1f} {bx:.0f} {by:.1f}"
+
+
+def _stroke(path: str, colour: str, dash: str, width: float) -> str:
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    if b[0] >= a[0]:
-        bend = min((b[0] - a[0]) / 2, 40)
-        path = f"M{a[0]:.0f} {a[1]:.1f}C{a[0] + bend:.0f} {a[1]:.1f} {b[0] - bend:.0f} {b[1]:.1f} {b[0]:.0f} {b[1]:.1f}"
-    else:
-        path = f"M{a[0]:.0f} {a[1]:.1f}C{a[0] + 40:.0f} {a[1]:.1f} {b[0] + 40:.0f} {b[1]:.1f} {b[0]:.0f} {b[1]:.1f}"
     return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{dashed}/>'
 
 
-def _links(view: GraphView, boxes: dict[int, _Box], bands: list[_Band]) -> list[str]:
+def _tree_stroke(node: GraphNode) -> tuple[str, str]:
+    return _FORK if node.origin == Origin.FORKED else (_EDGE, "")
+
+
+def _links(view: GraphView, boxes: dict[int, _Box], bands: list[_Band], routes: dict[int, str]) -> list[str]:
     """Open calls and waits; those of folded agents join at their band."""
     stands = {band.parent: band for band in bands}
-    drawn: dict[tuple[int, float, float, float, float], str] = {}
+    drawn: dict[tuple[int, str], str] = {}
     for wait in view.links():
         if wait.kind not in _STROKES or len(drawn) >= MOST:
             continue
-        ends = [_end(view, uid, boxes, stands) for uid in (wait.agent, wait.on)]
-        if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
+        source, target = view.by_uid[wait.agent], view.by_uid[wait.on]
+        if target.parent == source.slot and target.slot in routes:
+            drawn.setdefault((wait.kind, routes[target.slot]), _stroke(routes[target.slot], *_STROKES[wait.kind], 1.8))
             continue
-        (ax, ay, aw), (bx, by, bw) = ends
-        a, b = ((ax + aw, ay), (bx, by)) if bx > ax + aw / 2 else ((ax, ay + 6), (bx + bw, by + 6)) if bx + bw / 2 < ax else ((ax + aw, ay), (bx + bw, by))
-        drawn.setdefault((wait.kind, *a, *b), _edge(a, b, _STROKES[wait.kind], 1.8))
+        one, two = (_end(view, uid, boxes, stands) for uid in (wait.agent, wait.on))
+        if one is None or two is None or one == two:
+            continue
+        (ax, ay, aw), (bx, by, bw) = one, two
+        if bx > ax + aw / 2:
+            path = _path((ax + aw, ay), (bx, by))
+        elif bx + bw / 2 < ax:
+            path = _path((ax, ay + 6), (bx + bw, by + 6))
+        else:
+            path = _path((ax + aw, ay), (bx + bw, by))
+        drawn.setdefault((wait.kind, path), _stroke(path, *_STROKES[wait.kind], 1.8))
     return list(drawn.values())
 
 
-def _end(view: GraphView, uid: int, boxes: dict[int, _Box], bands: dict[int, _Band]) -> tuple[float, float, float] | None:
+def _end(
+    view: GraphView, uid: int, boxes: dict[int, _Box], bands: dict[int, _Band]
+) -> tuple[float, float, float] | None:
     node = view.node(uid)
     while node is not None and node.slot not in boxes:
         if node.parent in bands and node.parent in boxes:
             band = bands[node.parent]
-            return band.x, band.y, CHIP_W + 24
+            return band.x, band.y, float(BAND_W)
         node = view.nodes[node.parent] if node.parent >= 0 else None
     return (boxes[node.slot].x, boxes[node.slot].y, CHIP_W) if node is not None else None
 
 
+def _rect(x: float, y: float, w: float, h: float, rx: float, fill: str, stroke: str) -> str:
+    size = f'x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" rx="{rx}"'
+    return f'<rect {size} fill="{fill}" stroke="{stroke}"/>'
+
+
+def _words(x: float, y: float, text: str, *, bold: bool = False, small: bool = False) -> str:
+    """Text whose middle is at `y`."""
+    look = f'fill="{_FAINT}" font-size="10.5"' if small else f'fill="{_INK}"'
+    weight = ' font-weight="600"' if bold else ""
+    return f'<text x="{x:.1f}" y="{y + 4:.1f}" {look}{weight}>{_text(text)}</text>'
+
+
 def _shape(status: Status, x: float, y: float, r: float = 6) -> str:
     """The mark of a status; its shape alone tells it."""
-    colour = _COLOURS[status]
-    if status is Status.RUNNING:
-        return f'<path d="M{x - r * 0.7:.1f} {y - r * 0.95:.1f}L{x + r:.1f} {y:.1f}L{x - r * 0.7:.1f} {y + r * 0.95:.1f}Z" fill="{colour}"/>'
-    if status is Status.WAITING:
-        return f'<path d="M{x:.1f} {y - r * 1.08:.1f}l{r * 1.08:.1f} {r * 1.08:.1f}l{-r * 1.08:.1f} {r * 1.08:.1f}l{-r * 1.08:.1f} {-r * 1.08:.1f}Z" fill="{colour}"/>'
-    if status is Status.FAILED:
-        cross = f"M{x - r * 0.4:.1f} {y - r * 0.4:.1f}l{r * 0.8:.1f} {r * 0.8:.1f}m0 {-r * 0.8:.1f}l{-r * 0.8:.1f} {r * 0.8:.1f}"
-        side = f'x="{x - r * 0.92:.1f}" y="{y - r * 0.92:.1f}" width="{r * 1.84:.1f}" height="{r * 1.84:.1f}"'
-        return f'<rect {side} rx="1" fill="{colour}"/><path d="{cross}" stroke="{_GROUND}" stroke-width="1.7"/>'
-    if status is Status.DONE:
-        check = f"M{x - r * 0.42:.1f} {y + 0.1:.1f}l{r * 0.32:.1f} {r * 0.32:.1f}l{r * 0.56:.1f} {-r * 0.66:.1f}"
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r}" fill="{colour}"/><path d="{check}" fill="none" stroke="{_GROUND}" stroke-width="1.6"/>'
-    if status is Status.UNDEFINED:
-        side = f"l{r / 2:.1f} {-r * 0.87:.1f}h{r}l{r / 2:.1f} {r * 0.87:.1f}l{-r / 2:.1f} {r * 0.87:.1f}h{-r}Z"
-        return f'<path d="M{x - r:.1f} {y:.1f}{side}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r * (0.55 if status is Status.IDLE else 0.82):.1f}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
+    mark = _SHAPES[status].replace("COLOUR", _COLOURS[status])
+    return f'<g transform="translate({x:.1f} {y:.1f}) scale({r})">{mark}</g>'
 
 
 def _chip(box: _Box) -> str:
@@ -250,11 +309,11 @@ def _chip(box: _Box) -> str:
     root = node.origin == Origin.ROOT
     colour = "#1976d2" if root else _COLOURS[status]
     strong = root or status in (Status.RUNNING, Status.FAILED)
-    tint = {Status.RUNNING: 0.13, Status.FAILED: 0.13, Status.WAITING: 0.1, Status.DONE: 0.05}.get(status, 0) if not root else 0
+    tint = 0 if root else _TINTS.get(status, 0)
     frame = f'x="{x:.0f}" y="{y - CHIP_H / 2:.1f}" width="{CHIP_W}" height="{CHIP_H}" rx="7"'
     dash = ' stroke-dasharray="3 3"' if not root and status in (Status.QUEUED, Status.IDLE) else ""
     mark = (
-        f'<rect x="{x + 8.5:.1f}" y="{y - 7:.1f}" width="11" height="14" rx="2" fill="none" stroke="{colour}" stroke-width="1.6"/>'
+        f"{_rect(x + 8.5, y - 7, 11, 14, 2, 'none', colour)}"
         f'<path d="M{x + 12:.1f} {y - 7:.1f}v14" stroke="{colour}" stroke-width="1.4"/>'
         if root
         else _shape(status, x + 14, y)
@@ -263,40 +322,49 @@ def _chip(box: _Box) -> str:
         f"<g><title>{_text(node.agent_id)}: {status.word}</title>"
         f'<rect {frame} fill="{_GROUND}"/><rect {frame} fill="{colour}" fill-opacity="{tint}" stroke="{colour}" '
         f'stroke-width="{1.5 if strong else 1}" stroke-opacity="{1 if strong else 0.6}"{dash}/>{mark}'
-        f'<text x="{x + 26:.0f}" y="{y + 4:.1f}" fill="{_INK}">{_text(_name(node), 19)}</text></g>'
+        f"{_words(x + 26, y, _fitting(_name(node), CHIP_W - 32))}</g>"
     )
 
 
 def _band(band: _Band) -> str:
-    x, y, w, h = band.x, band.y - 30, CHIP_W + 19, 57
-    parts = [
-        f'<rect x="{x + off:.1f}" y="{y + off:.1f}" width="{w}" height="{h}" rx="8" fill="{_GROUND}" stroke="{_EDGE}"/>' for off in (5, 2.5, 0)
-    ]
+    x, y, w, h = band.x, band.y - 30, BAND_W - 5, 57
+    parts = [_rect(x + off, y + off, w, h, 8, _GROUND, _EDGE) for off in (5, 2.5, 0)]  # a pile of sheets
     total, at, bar = sum(band.counts.values()), x + 11, w - 22
     for status in (*ORDER[:4], Status.IDLE, Status.UNDEFINED, Status.FAILED):
         if count := band.counts[status]:
             part = min(max(2.0, bar * count / total), x + 11 + bar - at)
-            faint = ' fill-opacity="0.35"' if status in (Status.QUEUED, Status.IDLE) else ""
-            parts.append(f'<rect x="{at:.1f}" y="{y + 27:.1f}" width="{max(part, 0):.1f}" height="5" fill="{_COLOURS[status]}"{faint}/>')
+            colour = "#c9c9c9" if status in (Status.QUEUED, Status.IDLE) else _COLOURS[status]
+            parts.append(_rect(at, y + 27, max(part, 0), 5, 0, colour, "none"))
             at += part
     return (
         f"<g><title>{_counted(band.counts)}</title>{''.join(parts)}"
-        f'<text x="{x + 11:.0f}" y="{y + 19:.1f}" fill="{_INK}" font-weight="600">{_text(band.title, 24)}</text>'
-        f'<text x="{x + 11:.0f}" y="{y + 48:.1f}" fill="{_FAINT}" font-size="10.5">{_text(_counted(band.counts, " · "), 32)}</text></g>'
+        f"{_words(x + 11, y + 15, _fitting(band.title, w - 22), bold=True)}"
+        f"{_counts(band.counts, x + 11, y + 44)}</g>"
     )
+
+
+def _counts(counts: dict[Status, int], x: float, y: float) -> str:
+    """Counts in words where they fit, else as shapes and numbers."""
+    words = _counted(counts, " · ")
+    if len(words) <= WORDS_IN_BAND:
+        return _words(x, y, words, small=True)
+    parts = []
+    for status in ORDER:
+        if counts[status]:
+            parts.append(_shape(status, x + 4, y, 4) + _words(x + 11, y, str(counts[status]), small=True))
+            x += 19 + 6 * len(str(counts[status]))
+    return "".join(parts)
 
 
 def _legend(view: GraphView, y: float) -> tuple[str, float]:
     counts = view.counts()
     total = sum(counts.values())
     x, title = 24.0, f"{total} {'agent' if total == 1 else 'agents'}"
-    parts = [f'<text x="{x:.0f}" y="{y + 4:.0f}" fill="{_INK}" font-weight="600">{title}</text>']
+    parts = [_words(x, y, title, bold=True)]
     x += 7.2 * len(title) + 18
     for status in ORDER:
         if counts[status]:
             text = f"{counts[status]} {status.word}"
-            parts.append(f'{_shape(status, x + 5, y, 4.8)}<text x="{x + 15:.0f}" y="{y + 4:.0f}" fill="{_INK}">{text}</text>')
+            parts.append(_shape(status, x + 5, y, 4.8) + _words(x + 15, y, text))
             x += 15 + 6.6 * len(text) + 16
     return "".join(parts), x + 12
-
-

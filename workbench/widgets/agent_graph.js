@@ -86,6 +86,33 @@ function make(tag, name, text) {
 
 /** The graph in one output cell. */
 export class View {
+  stage = make("div", "wb-stage");
+  canvases = ["edges", "links", "nodes", "over"].map((name) => make("canvas", `wb-layer wb-${name}`));
+  tip = make("div", "wb-tip");
+  card = make("aside", "wb-card");
+  note = make("div", "wb-note");
+  foot = make("div", "wb-foot");
+  status = make("div", "wb-unseen");
+  voice = make("div", "wb-unseen");
+  table = make("table", "wb-unseen");
+  total = make("span", "wb-total");
+  /** @type {HTMLElement[]} */ tallies = [];
+  /** @type {HTMLCanvasElement[]} */ icons = [];
+  /** @type {[HTMLCanvasElement, {status: number, dash: number[], width: number}][]} */ strokes = [];
+  calm = matchMedia("(prefers-reduced-motion: reduce)");
+  /** @type {{x: number, y: number, moved: boolean} | null} */ drag = null;
+  /** @type {{x: number, y: number, k: number} | undefined} the camera of what is drawn, while the layers are only scaled */ drawnAt;
+  drawn = 0;
+  summary = "";
+  said = "";
+  grown = false;
+  sparked = false;
+  outdated = false;
+  speaking = 0;
+  zooming = 0;
+  aging = 0;
+  refolding = 0;
+
   /** @param {Hub} hub @param {HTMLElement} el */
   constructor(hub, el) {
     this.hub = hub;
@@ -110,15 +137,11 @@ export class View {
 
   build() {
     this.el.classList.add("wb-graph");
-    const stage = (this.stage = make("div", "wb-stage"));
+    const { stage } = this;
     stage.tabIndex = 0;
     stage.setAttribute("role", "application");
     stage.setAttribute("aria-label", "Agent graph. Arrow keys walk the tree, Enter opens details or a band, plus and minus zoom, F fits.");
-    this.canvases = ["edges", "links", "nodes", "over"].map((name) => make("canvas", `wb-layer wb-${name}`));
-    this.tip = make("div", "wb-tip");
-    this.card = make("aside", "wb-card");
     this.card.setAttribute("aria-label", "Agent details");
-    this.note = make("div", "wb-note");
     this.tip.hidden = this.card.hidden = this.note.hidden = true;
     const tools = make("div", "wb-tools");
     for (const [sign, title, act] of /** @type {[string, string, () => void][]} */ ([["+", "Zoom in (+)", () => this.zoom(1.25)], ["−", "Zoom out (-)", () => this.zoom(0.8)], ["⤢", "Fit all in (F)", () => this.fit()]])) {
@@ -131,21 +154,14 @@ export class View {
     }
     this.canvases.forEach((canvas) => canvas.setAttribute("aria-hidden", "true"));
     stage.append(...this.canvases, this.tip, tools, this.card, this.note);
-    this.foot = make("div", "wb-foot");
     this.foot.setAttribute("aria-hidden", "true");
-    this.status = make("div", "wb-unseen");
     this.status.setAttribute("role", "status");
-    this.voice = make("div", "wb-unseen");
     this.voice.setAttribute("aria-live", "polite");
-    this.table = make("table", "wb-unseen");
     this.el.append(stage, this.foot, this.status, this.voice, this.table);
     this.buildLegend();
   }
 
   buildLegend() {
-    /** @type {HTMLElement[]} */ this.tallies = [];
-    /** @type {HTMLCanvasElement[]} */ this.icons = [];
-    this.total = make("span", "wb-total");
     this.foot.append(this.total);
     for (const status of READING_ORDER) {
       const item = make("span", "wb-key"), icon = (this.icons[status] = make("canvas", "wb-icon"));
@@ -154,7 +170,6 @@ export class View {
       this.foot.append(item);
     }
     this.foot.append(make("span", "wb-space"));
-    /** @type {[HTMLCanvasElement, {status: number, dash: number[], width: number}][]} */ this.strokes = [];
     for (const look of [STROKES[CALL], STROKES[TRIGGER], STROKES[PROMISE], FORK_STROKE]) {
       const item = make("span", "wb-key wb-faint"), icon = make("canvas", "wb-icon wb-line");
       item.append(icon, make("span", "", look.name));
@@ -186,7 +201,6 @@ export class View {
     const repaint = () => { this.painter.theme(this.el); this.drawIcons(); this.everything = true; this.want(); };
     const theme = new MutationObserver(repaint);
     for (const node of [document.documentElement, document.body]) theme.observe(node, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class", "data-theme", "style"] });
-    this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     const selection = () => this.reselect();
     this.hub.model.on("change:selected", selection);
     this.undo.push(() => resize.disconnect(), () => theme.disconnect(), () => this.hub.model.off("change:selected", selection));
@@ -212,7 +226,7 @@ export class View {
     if (change.snapshot) { layout.rebuild(); this.everything = true; this.reselect(); }
     else if (layout.update()) this.everything = true;
     if (layout.placed > before) this.grown = true;
-    const sparkle = !change.snapshot && !this.calm?.matches && change.changed.length <= MOST_SPARKS, now = performance.now();
+    const sparkle = !change.snapshot && !this.calm.matches && change.changed.length <= MOST_SPARKS, now = performance.now();
     for (const slot of change.changed) {
       const parent = store.parents[slot];
       if (parent >= 0 && layout.bands.has(parent)) {
@@ -222,7 +236,7 @@ export class View {
       }
       if (layout.mode[slot]) { this.dirty.add(slot); if (sparkle && slot < before) this.sparks.push({ slot, other: -1, since: now }); }
     }
-    if (!change.snapshot && !this.calm?.matches) for (let i = 0; i < change.flashes.length; i += 2) this.sparks.push({ slot: change.flashes[i], other: change.flashes[i + 1], since: now });
+    if (!change.snapshot && !this.calm.matches) for (let i = 0; i < change.flashes.length; i += 2) this.sparks.push({ slot: change.flashes[i], other: change.flashes[i + 1], since: now });
     if (change.links || layout.placed > before) this.linksStale = true;
     [CALL, TRIGGER, PROMISE, FORKED].forEach((kind, i) => {
       const item = /** @type {HTMLElement} */ (this.strokes[i][0].parentElement);
@@ -272,9 +286,9 @@ export class View {
       this.everything ||= !layout.placed;
       if (!this.steered && painter.spills()) { painter.fit(); this.everything = true; }
     }
-    if (this.everything || (this.drawn ?? 0) > layout.placed) painter.full();
+    if (this.everything || this.drawn > layout.placed) painter.full();
     else {
-      const from = this.drawn ?? 0;
+      const from = this.drawn;
       if (from < layout.placed) { painter.drawEdges(from, layout.placed); for (let slot = from; slot < layout.placed; slot++) this.dirty.add(slot); }
       for (const mark of this.dirty) if (mark < 0) painter.drawBand(-mark - 1, true);
       for (const mark of this.dirty) if (mark >= 0 && layout.mode[mark]) painter.drawNode(mark);
@@ -312,7 +326,7 @@ export class View {
     this.speaking = 0;
     this.spoken = performance.now();
     this.said = this.summary;
-    setText(this.status, this.summary ?? "");
+    setText(this.status, this.summary);
     const { store } = this, rows = [];
     const order = [...Array(store.n).keys()].sort((a, b) => urgency(store.statuses[b]) - urgency(store.statuses[a]) || a - b);
     const head = document.createElement("tr");
@@ -456,7 +470,7 @@ export class View {
   /** Scale the drawn layers at once, draw them sharp when the hand rests. @param {number} by @param {number} [x] @param {number} [y] */
   zoom(by, x = this.painter.w / 2, y = this.painter.h / 2) {
     const { camera } = this.painter, k = Math.max(1e-3, Math.min(4, camera.k * by)), f = k / camera.k;
-    this.drawnAt ??= { ...camera };
+    this.drawnAt ??= { x: camera.x, y: camera.y, k: camera.k };
     camera.x = x - (x - camera.x) * f;
     camera.y = y - (y - camera.y) * f;
     camera.k = k;

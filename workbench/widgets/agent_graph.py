@@ -1,11 +1,12 @@
 """The live agent graph as a widget: entries in, a moving picture out.
 
-`AgentGraph` is the end that a notebook sees. Behind it a `_Channel`, shared by all widgets that show the same feed and root,
-folds entries into a `GraphView` and numbers its packets. The pump drives channels and is the only one to send: whatever this
-widget wants to say, a trait's change included, is posted to it. What the front end says is only noted; the pump answers.
+`AgentGraph` is the end that a notebook sees. Behind it a `_Channel`, shared by all widgets that show the same feed
+and root, folds entries into a `GraphView` and numbers its packets. The pump drives channels and is the only one to
+send: whatever this widget wants to say, a trait's change included, is posted to it. What the front end says is only
+noted; the pump answers.
 
-Front end's messages: `hello` (send a snapshot), `details` (of a slot), `ping`. Kernel's: `snapshot`, `delta`, `details`,
-`pong`, `error`.
+Front end's messages: `hello` (send a snapshot), `details` (of a slot), `ping`. Kernel's: `snapshot`, `delta`,
+`details`, `pong`, `error`.
 """
 
 import re
@@ -20,7 +21,7 @@ import anywidget
 import traitlets
 
 from workbench.model.entries import Entry
-from workbench.views.graph import Earlier, GraphView
+from workbench.views.graph import Earlier, GraphView, Status
 from workbench.views.graph_packet import GraphPackets, Packet
 from workbench.views.picture import graph_summary, graph_svg
 from workbench.widgets.pump import PUMP
@@ -88,9 +89,14 @@ class _Channel:
             channel.view.describe_value = describe
         return channel
 
+    @property
+    def follows(self) -> bool:
+        """Whether the pump drives this channel."""
+        return bool(self._undo)
+
     def add(self, widget: "AgentGraph") -> None:
         self.widgets.append(widget)
-        if len(self.widgets) == 1:
+        if not self._undo:
             self._undo = [self.feed.subscribe(PUMP.wake), PUMP.follow(self)]
         PUMP.wake()
 
@@ -98,9 +104,12 @@ class _Channel:
         if widget in self.widgets:
             self.widgets.remove(widget)
             if not self.widgets:
-                for undo in self._undo:
-                    undo()
-                self._undo = []
+                self._stop()
+
+    def _stop(self) -> None:
+        for undo in self._undo:
+            undo()
+        self._undo = []
 
     def catch_up(self) -> None:
         """Fold what was committed meanwhile. Hold the lock."""
@@ -110,14 +119,12 @@ class _Channel:
     # ---- as a source of the pump -----------------------------------------------------------------------------------
 
     def advance(self) -> bool:
-        snapshot = None
         with self.lock:
             self.catch_up()
             delta = self.packets.delta_since(self.packets.version)
-            if any(widget.lost for widget in self.widgets):
-                snapshot = self.packets.snapshot()
-            elif delta is not None and any(widget.unheard() for widget in self.widgets):
-                snapshot = self.packets.snapshot()
+            asked = any(widget.lost for widget in self.widgets)
+            unasked = delta is not None and any(widget.unheard() for widget in self.widgets)
+            snapshot = self.packets.snapshot() if asked or unasked else None
         for widget in list(self.widgets):
             packet = snapshot if widget.lost or (snapshot and not widget.heard) else delta
             if packet is not None:
@@ -130,12 +137,15 @@ class _Channel:
             widget.keep()
 
     def fail(self, error: BaseException) -> None:
+        self._stop()
+        for key in [key for key, channel in self._open.items() if channel is self]:
+            del self._open[key]  # a new widget begins anew
         text = "".join(traceback.format_exception_only(error)).strip()
         for widget in list(self.widgets):
             widget.send({"t": "error", "text": text})
 
 
-class AgentGraph(anywidget.AnyWidget):  # type: ignore[misc]
+class AgentGraph(anywidget.AnyWidget):
     """Agents as a growing tree, live; calls, promises and forks as lines over it.
 
     It follows the feed from the moment it is made: updates come while a cell runs, blocks or awaits. The saved notebook
@@ -149,7 +159,8 @@ class AgentGraph(anywidget.AnyWidget):  # type: ignore[misc]
         earlier: the agents that were there at `since`, by uid.
 
     Attributes:
-        selected: ids of the selected agents, both ways. Observers run on the thread that hears the front end: they should
+        selected: ids of the selected agents, both ways. Observers run on the thread that hears the front end: they
+        should
             note the change and return.
         state: what a saved notebook shows; written when the agents come to rest.
     """
@@ -170,13 +181,14 @@ class AgentGraph(anywidget.AnyWidget):  # type: ignore[misc]
         earlier: Mapping[int, Earlier] | None = None,
         **kwargs: Any,
     ) -> None:
+        self._leaving = False  # `leave` was called
         self.lost = False  # its front end asked for a snapshot
         self.heard = False  # its front end has spoken
         self._unasked = 0  # turns before the next snapshot that nobody asked for
         self._unasked_gap = 4
         self._kept = -1  # version of the view in `state`
+        self.kept: list[Callable[[], None]] = []  # whom to tell, on the pump's thread, that `state` was written
         self._channel = _Channel.of(feed, root, describe, since, earlier)
-        self._lock = threading.Lock()
         with self._channel.lock:
             self._channel.catch_up()
         super().__init__(state=self._saved(), **kwargs)
@@ -200,8 +212,9 @@ class AgentGraph(anywidget.AnyWidget):  # type: ignore[misc]
     def unheard(self) -> bool:
         """Whether to send a snapshot unasked, each time after twice as many turns.
 
-        In an older ipykernel a front end's first word arrives only when the running cell ends, and a front end that is still
-        loading misses what was sent before: without this a graph made by a blocking cell would stay empty until its end.
+        In an older ipykernel a front end's first word arrives only when the running cell ends, and a front end that
+        is still loading misses what was sent before: without this a graph made by a blocking cell would stay empty
+        until its end.
         """
         if self.heard:
             return False
@@ -215,6 +228,10 @@ class AgentGraph(anywidget.AnyWidget):  # type: ignore[misc]
         """Store the picture in `state` unless it is there already. On the pump's thread."""
         if self._kept != self._channel.packets.version:
             self.state = self._saved()
+            for tell in self.kept:
+                tell()
+        if self._leaving and not self.busy:
+            self._channel.remove(self)
 
     def _saved(self) -> dict[str, Any]:
         with self._channel.lock:
@@ -228,7 +245,7 @@ class AgentGraph(anywidget.AnyWidget):  # type: ignore[misc]
         self.heard = True
         if kind == "hello":
             self.lost = True
-            if self._channel.widgets and self in self._channel.widgets:
+            if self._channel.follows and self in self._channel.widgets:
                 PUMP.wake()
             else:
                 PUMP.post(self._answer_hello)
@@ -248,7 +265,9 @@ class AgentGraph(anywidget.AnyWidget):  # type: ignore[misc]
     def _answer_details(self, slot: Any) -> None:
         with self._channel.lock:
             nodes = self._channel.view.nodes
-            known = self._channel.view.details(nodes[slot].uid) if isinstance(slot, int) and 0 <= slot < len(nodes) else {}
+            known = (
+                self._channel.view.details(nodes[slot].uid) if isinstance(slot, int) and 0 <= slot < len(nodes) else {}
+            )
         self.send({"t": "details", "slot": slot, "details": known})
 
     # ---- what code may call ----------------------------------------------------------------------------------------
@@ -263,10 +282,22 @@ class AgentGraph(anywidget.AnyWidget):  # type: ignore[misc]
             PUMP.flush()
 
     def finish(self) -> None:
-        """`settle`, then stop following: the picture stays on the screen and in the notebook. Harmless when repeated."""
+        """`settle`, then stop following; the picture stays on screen and in the notebook. Harmless when repeated."""
         if self in self._channel.widgets:
             self.settle()
             self._channel.remove(self)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any agent shown is at work or waits."""
+        with self._channel.lock:
+            counts = self._channel.view.counts()
+        return any(counts[s] for s in (Status.QUEUED, Status.RUNNING, Status.WAITING))
+
+    def leave(self) -> None:
+        """`settle`, and stop following once all agents shown have come to an end."""
+        self._leaving = True
+        self.settle()
 
     def close(self) -> None:
         """`finish`, and take the widget off the screen; displayed again, it is a still picture."""
@@ -275,7 +306,7 @@ class AgentGraph(anywidget.AnyWidget):  # type: ignore[misc]
         self.finish()
         PUMP.flush()
         super().close()
-        self._repr_mimebundle_ = self.still
+        del self._repr_mimebundle_  # ipywidgets hides closed widgets by this
 
     def mark_undefined(self, type_names: list[str]) -> None:
         """Show agents of these types, whose class is not defined yet, as `undefined`."""
@@ -290,9 +321,9 @@ class AgentGraph(anywidget.AnyWidget):  # type: ignore[misc]
                 self._channel.catch_up()
             return {"image/svg+xml": graph_svg(self._channel.view), "text/plain": graph_summary(self._channel.view)}
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # type: ignore[no-redef]
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if self.comm is None:
             return self.still()
+        bundle: Any = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle
         return {**data, **self.still()}, metadata

@@ -18,6 +18,19 @@ const MOST_OUT = 40, SLOWEST = 3, SLOW_MS = 2000;
 /** @typedef {{parent: number, x: number, y: number, w: number, h: number, expanded: boolean, out: Map<number, [number, number]>, free: [number, number][], dots: number, columns: number, room: number, tail: Run | null}} Band */
 
 export class Layout {
+  x = new Float32Array(0);
+  y = new Float32Array(0);
+  mode = new Uint8Array(0);
+  column = new Int32Array(0);
+  depth = new Int32Array(0);
+  reach = new Float32Array(0); // lowest row of a node's subtree
+  placed = 0;
+  visible = 0;
+  stale = false;
+  /** @type {Column[]} */ columns = [];
+  /** @type {Map<number, Run[]>} */ runs = new Map();
+  /** @type {Map<number, Band>} */ bands = new Map();
+
   /** @param {import("./agent_graph_store.js").Store} store */
   constructor(store) {
     this.store = store;
@@ -33,13 +46,13 @@ export class Layout {
     this.mode = new Uint8Array(cap);
     this.column = new Int32Array(cap);
     this.depth = new Int32Array(cap);
-    this.reach = new Float32Array(cap); // lowest row of a node's subtree
+    this.reach = new Float32Array(cap);
     this.placed = 0;
     this.visible = 0;
     this.stale = false;
-    /** @type {Column[]} */ this.columns = [];
-    /** @type {Map<number, Run[]>} */ this.runs = new Map();
-    /** @type {Map<number, Band>} */ this.bands = new Map();
+    this.columns = [];
+    this.runs = new Map();
+    this.bands = new Map();
   }
 
   grow() {
@@ -284,7 +297,7 @@ export class Layout {
     }
     this.runs.delete(parent);
     const column = this.columns[run.column];
-    const band = {
+    /** @type {Band} */ const band = {
       parent, expanded, out: new Map(), free, dots: 0, columns, tail: null, room: columns * dotRows(n * 1.25, columns),
       x: column.x, y: (top - 0.5) * ROW + 4, w: expanded ? Math.max(BAND_W, columns * DOT + 16) : BAND_W, h: expanded ? 40 + dotRows(n, columns) * DOT : BAND_H,
     };

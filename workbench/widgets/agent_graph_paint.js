@@ -7,7 +7,7 @@ import { CHIP, CHIP_H, CHIP_W, COLUMN, DOT, DOTTED, ROW } from "./agent_graph_la
 /** Okabe and Ito's colours, told apart by all kinds of eyes; on dark ground blue is the lighter one. By status. */
 const LIGHT = ["#8a8a8a", "#757575", "#0072b2", "#d98c00", "#009e73", "#d55e00", "#b0609a"];
 const DARK = ["#8a8a8a", "#a5a5a5", "#56b4e9", "#e69f00", "#1fb58a", "#ee7733", "#cc79a7"];
-/** Strokes of links by kind: colour by status number, dash, width. */
+/** Strokes of links by kind: colour by status number, dash, width. @type {Record<number, {status: number, dash: number[], width: number, name: string}>} */
 export const STROKES = {
   [CALL]: { status: RUNNING, dash: [], width: 1.8, name: "call" },
   [TRIGGER]: { status: RUNNING, dash: [7, 4], width: 1.5, name: "trigger" },
@@ -54,6 +54,18 @@ function box(g, x, y, w, h, r) {
 
 /** @typedef {{x: number, y: number, w: number, h: number}} Anchor */
 
+/** Where the world lies on the screen: `u = x * kx + this.x`, `v = y * k + this.y`. A tall graph is stretched, so that names fit. */
+export class Camera {
+  /** @param {number} x @param {number} y @param {number} k @param {number} stretch */
+  constructor(x, y, k, stretch) {
+    this.x = x; this.y = y; this.k = k; this.stretch = stretch;
+  }
+
+  get kx() {
+    return this.k * this.stretch;
+  }
+}
+
 export class Painter {
   /**
    * @param {import("./agent_graph_store.js").Store} store
@@ -64,8 +76,12 @@ export class Painter {
     this.store = store;
     this.layout = layout;
     this.canvases = canvases;
-    [this.edges, this.links, this.nodes, this.over] = canvases.map((c) => /** @type {CanvasRenderingContext2D} */ (c.getContext("2d", { willReadFrequently: true })));
-    this.camera = { x: 0, y: 0, k: 1 };
+    const pens = canvases.map((c) => /** @type {CanvasRenderingContext2D} */ (c.getContext("2d", { willReadFrequently: true })));
+    this.edges = pens[0];
+    this.links = pens[1];
+    this.nodes = pens[2];
+    this.over = pens[3];
+    this.camera = new Camera(0, 0, 1, 1);
     this.w = this.h = this.ratio = 1;
     /** @type {Map<string, HTMLCanvasElement>} */ this.sprites = new Map();
     /** @type {Map<string, string>} */ this.cut = new Map();
@@ -109,13 +125,15 @@ export class Painter {
   fit() {
     const [l, t, r, b] = this.layout.bounds();
     const k = Math.min(1.1, (this.w - 48) / (r - l), (this.h - 48) / (b - t));
-    this.camera = { k: Math.max(k, 1e-4), x: this.w / 2 - ((l + r) / 2) * k, y: this.h / 2 - ((t + b) / 2) * k };
+    const open = [...this.layout.bands.values()].some((band) => band.expanded);
+    const stretch = open ? 1 : Math.max(1, Math.min(2, 0.95 / k, (this.w - 48) / (r - l) / k));
+    this.camera = new Camera(this.w / 2 - ((l + r) / 2) * k * stretch, this.h / 2 - ((t + b) / 2) * k, Math.max(k, 1e-4), stretch);
   }
 
   /** Whether some of it lies outside the picture. */
   spills() {
-    const [l, t, r, b] = this.layout.bounds(), { x, y, k } = this.camera;
-    return l * k + x < 8 || t * k + y < 8 || r * k + x > this.w - 8 || b * k + y > this.h - 8;
+    const [l, t, r, b] = this.layout.bounds(), { x, y, k, kx } = this.camera;
+    return l * kx + x < 8 || t * k + y < 8 || r * kx + x > this.w - 8 || b * k + y > this.h - 8;
   }
 
   /** @param {CanvasRenderingContext2D} g */
@@ -127,8 +145,8 @@ export class Painter {
 
   /** Draw everything. */
   full() {
-    const { k } = this.camera;
-    if (this.spriteScale !== k) { this.sprites.clear(); this.cut.clear(); this.spriteScale = k; }
+    const { k, kx } = this.camera;
+    if (this.spriteScale !== k + kx) { this.sprites.clear(); this.cut.clear(); this.spriteScale = k + kx; }
     this.begin(this.edges);
     this.begin(this.nodes);
     this.drawEdges(0, this.layout.placed);
@@ -141,9 +159,9 @@ export class Painter {
 
   /** @param {number} slot @param {boolean} [clear] whether something stands there already */
   drawNode(slot, clear = true) {
-    const { x, y, mode } = this.layout, { k, x: cx, y: cy } = this.camera;
-    const u = x[slot] * k + cx, v = y[slot] * k + cy;
-    if (u > this.w + 9 || v < -99 || v > this.h + 99 || u + CHIP_W * k < -9) return;
+    const { x, y, mode } = this.layout, { k, kx, x: cx, y: cy } = this.camera;
+    const u = x[slot] * kx + cx, v = y[slot] * k + cy;
+    if (u > this.w + 9 || v < -99 || v > this.h + 99 || u + CHIP_W * kx < -9) return;
     const status = this.store.statuses[slot], g = this.nodes;
     if (mode[slot] === DOTTED) {
       const sprite = this.sprite(status, false), s = sprite.width / this.ratio;
@@ -161,7 +179,7 @@ export class Painter {
       g.textBaseline = "middle";
       g.textAlign = "left";
       g.fillStyle = this.tone.ink;
-      g.fillText(this.shorten(this.store.name(slot), (CHIP_W - 34) * k), u + 26 * k, v + 0.5);
+      g.fillText(this.shorten(this.store.name(slot), CHIP_W * kx - 34 * k), u + 26 * k, v + 0.5);
     }
   }
 
@@ -195,10 +213,10 @@ export class Painter {
   sprite(status, chip) {
     const key = `${status}${chip}`, found = this.sprites.get(key);
     if (found) return found;
-    const { k } = this.camera, sprite = document.createElement("canvas"), pad = 2, tone = this.tone;
+    const { k, kx } = this.camera, sprite = document.createElement("canvas"), pad = 2, tone = this.tone;
     const colour = status < 0 ? tone.brand : this.colours[status];
     const g = /** @type {CanvasRenderingContext2D} */ (sprite.getContext("2d", { willReadFrequently: true }));
-    const w = chip ? CHIP_W * k + 2 * pad : Math.max(2, DOT * k * 0.92), h = chip ? Math.max(2, CHIP_H * k) + 2 * pad : w;
+    const w = chip ? CHIP_W * kx + 2 * pad : Math.max(2, DOT * k * 0.92), h = chip ? Math.max(2, CHIP_H * k) + 2 * pad : w;
     sprite.width = Math.ceil(w * this.ratio);
     sprite.height = Math.ceil(h * this.ratio);
     g.scale(this.ratio, this.ratio);
@@ -237,8 +255,8 @@ export class Painter {
   drawBand(parent, again = false) {
     const band = this.layout.bands.get(parent);
     if (!band || !this.layout.mode[parent]) return;
-    const { k, x: cx, y: cy } = this.camera, g = this.nodes, tone = this.tone;
-    const u = band.x * k + cx, v = band.y * k + cy, w = band.w * k, h = band.h * k;
+    const { k, kx, x: cx, y: cy } = this.camera, g = this.nodes, tone = this.tone;
+    const u = band.x * kx + cx, v = band.y * k + cy, w = band.w * kx, h = band.h * k;
     if (u > this.w || v > this.h || u + w < 0 || v + h < 0) return;
     const counts = this.store.childCounts(parent), total = this.store.childCount(parent);
     const cut = (band.expanded ? 0 : 5) * k;
@@ -341,13 +359,13 @@ export class Painter {
 
   /** From a node's parent to the node; families of several columns hang on a rail between two rows. @param {CanvasRenderingContext2D} g @param {number} slot */
   edge(g, slot) {
-    const parent = this.store.parents[slot], { k, x: cx, y: cy } = this.camera, { layout } = this;
+    const parent = this.store.parents[slot], { k, kx, x: cx, y: cy } = this.camera, { layout } = this;
     const first = (layout.runs.get(parent) ?? [])[0];
     if (!layout.mode[parent]) return;
     const a = this.anchor(parent), b = this.anchor(slot);
     if (!first || layout.column[slot] === first.column || layout.mode[parent] !== CHIP) { this.between(g, a, b); return; }
     const row = first.top + Math.round(layout.y[parent] / ROW - first.top + 0.5) - 0.5;
-    const rail = row * ROW * k + cy, gap = (COLUMN - CHIP_W) * k, start = layout.columns[first.column].x * k + cx;
+    const rail = row * ROW * k + cy, gap = (COLUMN - CHIP_W) * kx, start = layout.columns[first.column].x * kx + cx;
     g.moveTo(a.x + a.w, a.y);
     const mid = (a.x + a.w + start) / 2;
     g.bezierCurveTo(mid, a.y, mid, rail, start, rail);
@@ -384,18 +402,18 @@ export class Painter {
 
   /** Where edges touch a node. @param {number} slot @returns {Anchor} */
   anchor(slot) {
-    const { k, x, y } = this.camera, { layout } = this;
-    if (layout.mode[slot] === CHIP) return { x: layout.x[slot] * k + x, y: layout.y[slot] * k + y, w: CHIP_W * k, h: CHIP_H * k };
-    if (layout.mode[slot] === DOTTED) return { x: (layout.x[slot] - DOT / 2) * k + x, y: layout.y[slot] * k + y, w: DOT * k, h: DOT * k };
+    const { k, kx, x, y } = this.camera, { layout } = this;
+    if (layout.mode[slot] === CHIP) return { x: layout.x[slot] * kx + x, y: layout.y[slot] * k + y, w: CHIP_W * kx, h: CHIP_H * k };
+    if (layout.mode[slot] === DOTTED) return { x: (layout.x[slot] - DOT / 2) * kx + x, y: layout.y[slot] * k + y, w: DOT * kx, h: DOT * k };
     return this.bandAnchor(layout.bandOf(slot));
   }
 
   /** @param {number} parent @returns {Anchor} */
   bandAnchor(parent) {
-    const band = this.layout.bands.get(parent), { k, x, y } = this.camera;
+    const band = this.layout.bands.get(parent), { k, kx, x, y } = this.camera;
     if (!band) return { x: NaN, y: NaN, w: 0, h: 0 };
     const h = Math.min(band.h, 62);
-    return { x: band.x * k + x, y: (band.y + h / 2) * k + y, w: (band.w - (band.expanded ? 0 : 5)) * k, h: h * k };
+    return { x: band.x * kx + x, y: (band.y + h / 2) * k + y, w: band.w * kx - (band.expanded ? 0 : 5 * k), h: h * k };
   }
 
   drawLinks() {
@@ -406,7 +424,7 @@ export class Painter {
     let drawn = 0;
     for (const kind of [CALL, TRIGGER, PROMISE]) {
       const look = STROKES[kind], tips = [];
-      this.stroke(g, this.colours[look.status], look.width, look.dash);
+      this.stroke(g, this.colours[look.status], look.width * Math.max(0.4, Math.min(1, 1.8 * this.camera.k)), look.dash);
       g.globalAlpha = 0.85;
       g.beginPath();
       for (const link of store.links.values()) {
@@ -465,8 +483,8 @@ export class Painter {
     for (const slot of selected) if (this.layout.mode[slot]) this.ring(g, slot, this.tone.brand, 2, 2.5);
     if (hover >= 0 && this.layout.mode[hover] && !selected.has(hover)) this.ring(g, hover, this.tone.faint, 1, 2);
     if (focus >= 0 && onBand) {
-      const band = this.layout.bands.get(focus), { k, x, y } = this.camera;
-      if (band) { this.stroke(g, this.tone.brand, 2, []); box(g, band.x * k + x - 2.5, band.y * k + y - 2.5, band.w * k + 5 - (band.expanded ? 0 : 5 * k), band.h * k + 5 - (band.expanded ? 0 : 5 * k), 10 * k); g.stroke(); }
+      const band = this.layout.bands.get(focus), { k, kx, x, y } = this.camera;
+      if (band) { this.stroke(g, this.tone.brand, 2, []); box(g, band.x * kx + x - 2.5, band.y * k + y - 2.5, band.w * kx + 5 - (band.expanded ? 0 : 5 * k), band.h * k + 5 - (band.expanded ? 0 : 5 * k), 10 * k); g.stroke(); }
     } else if (focus >= 0 && this.layout.mode[focus]) this.ring(g, focus, this.tone.brand, 2, 2.5);
   }
 
@@ -481,7 +499,7 @@ export class Painter {
   /** What lies under a point: a node, or a band as minus its parent minus one, NaN for nothing. @param {number} u @param {number} v */
   pick(u, v) {
     const { x, y, mode, placed, bands } = this.layout, { camera } = this;
-    const px = (u - camera.x) / camera.k, py = (v - camera.y) / camera.k, slack = Math.max(0, 6 / camera.k - DOT / 2);
+    const px = (u - camera.x) / camera.kx, py = (v - camera.y) / camera.k, slack = Math.max(0, 6 / camera.k - DOT / 2);
     let best = NaN, near = Infinity;
     for (let i = 0; i < placed; i++) {
       if (!mode[i]) continue;

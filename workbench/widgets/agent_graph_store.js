@@ -15,29 +15,25 @@ const WIDTH = 8; // places per parent in the table of counts
 
 /** State shared by all views of one model. */
 export class Store {
-  constructor() {
-    this.seq = -1;
-    this.reset();
-  }
+  seq = -1;
+  n = 0;
+  cap = 256;
+  parents = new Int32Array(this.cap);
+  origins = new Uint8Array(this.cap);
+  statuses = new Uint8Array(this.cap);
+  since = new Float64Array(this.cap);
+  counts = new Int32Array(this.cap * WIDTH);
+  totals = new Int32Array(WIDTH);
+  /** @type {string[]} */ ids = [];
+  /** @type {Map<number, string>} */ labels = new Map();
+  /** @type {Map<number, Link>} */ links = new Map();
+  /** @type {Map<number, number[]>} */ kids = new Map();
+  /** @type {Set<number>} kinds of links there ever were */ kinds = new Set();
+  latest = 0;
+  skew = Infinity;
 
   reset() {
-    this.n = 0;
-    this.cap = 256;
-    this.parents = new Int32Array(this.cap);
-    this.origins = new Uint8Array(this.cap);
-    this.statuses = new Uint8Array(this.cap);
-    this.since = new Float64Array(this.cap);
-    this.counts = new Int32Array(this.cap * WIDTH);
-    this.totals = new Int32Array(WIDTH);
-    /** @type {string[]} */ this.ids = [];
-    /** @type {Map<number, string>} */ this.labels = new Map();
-    /** @type {Map<number, Link>} */ this.links = new Map();
-    /** @type {Map<number, number[]>} */ this.kids = new Map();
-    /** @type {Map<number, number[]>} counts of agents that a saved picture does not list, by their parent's slot */
-    this.hidden = new Map();
-    /** @type {Set<number>} kinds of links there ever were */ this.kinds = new Set();
-    this.latest = 0;
-    this.skew = Infinity;
+    Object.assign(this, new Store());
   }
 
   /** @param {number} n */
@@ -109,7 +105,6 @@ export class Store {
     for (const key of closed) this.links.delete(key);
     for (const [slot, label] of head.labels ?? []) this.labels.set(slot, label);
     for (const [slot, ...counts] of head.hidden ?? []) {
-      this.hidden.set(slot, counts);
       counts.forEach((/** @type {number} */ c, /** @type {number} */ s) => { this.counts[slot * WIDTH + s] += c; this.totals[s] += c; });
     }
     return { snapshot, from: snapshot ? 0 : from, changed, links: opened.length + closed.length > 0, flashes };

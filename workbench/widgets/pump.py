@@ -1,13 +1,13 @@
 """The one thread of a kernel that sends to the front end.
 
-Traits and comms are not thread-safe, entries are committed on the runtime's thread, and a browser needs no more than 20
-pictures a second. So everything that leaves for the front end leaves from here: a *source* (the state behind one or several
-widgets) is asked to `advance` when somebody called `wake`, at most `RATE` times a second, and more seldom when advancing
-itself takes long; once nothing came for `REST` seconds it is asked to `rest`, once. With nothing to do the thread sleeps
-without a timeout; with nobody to serve it ends.
+Traits and comms are not thread-safe, entries are committed on the runtime's thread, and a browser needs no more than
+20 pictures a second. So everything that leaves for the front end leaves from here: a *source* (the state behind one
+or several widgets) is asked to `advance` when somebody called `wake`, at most `RATE` times a second, and more seldom
+when advancing itself takes long; once nothing came for `REST` seconds it is asked to `rest`, once. With nothing to do
+the thread sleeps without a timeout; with nobody to serve it ends.
 
-An exception in a source is shown: in its widgets (`fail`) and through `threading.excepthook`; the source is dropped, the
-others go on.
+An exception in a source is shown: in its widgets (`fail`) and through `threading.excepthook`; the source is dropped,
+the others go on.
 """
 
 import contextlib
@@ -16,7 +16,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Final, Protocol
 
 RATE: Final = 20
@@ -52,7 +51,7 @@ class Pump:
         self._wake = threading.Event()
         self._pace = threading.Event()  # set to cut a pause between two turns short
         self._sources: list[Source] = []
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: deque[Callable[[], object]] = deque()
         self._thread: threading.Thread | None = None
 
     @property
@@ -84,7 +83,7 @@ class Pump:
         self._wake.set()
         self._pace.set()
 
-    def post(self, job: Callable[[], None]) -> None:
+    def post(self, job: Callable[[], object]) -> None:
         """Run something on the pump's thread, in the order of posting."""
         self._jobs.append(job)
         self._start()
@@ -95,7 +94,7 @@ class Pump:
             self._turn()
             return True
         done = threading.Event()
-        self.post(lambda: self._advance_all() and None)
+        self.post(self._advance_all)
         self.post(done.set)
         self._pace.set()
         return done.wait(timeout)
@@ -162,9 +161,10 @@ class Pump:
 
 def report(error: BaseException) -> None:
     """Show an error of this thread as Python shows an uncaught one."""
-    args = SimpleNamespace(exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, thread=threading.current_thread())
     try:
-        threading.excepthook(args)  # type: ignore[arg-type]
+        threading.excepthook(
+            threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
+        )
     except Exception:  # noqa: BLE001 - a broken hook must not end the pump
         sys.excepthook(type(error), error, error.__traceback__)
 

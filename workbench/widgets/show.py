@@ -1,7 +1,10 @@
 """`wb.show` and `wb.trace`: run something and watch its agents."""
 
+from base64 import b64encode
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from html import escape
 from typing import Any
 
 from IPython.display import display
@@ -30,21 +33,46 @@ def describe_failure(value: bytes) -> str:
     return f"{failure.error_type}: {failure.message}"
 
 
+class Still:
+    """The picture of a graph without a widget: what a notebook shows that was saved, and opened with no kernel.
+
+    It stands right below the live graph, which hides it for as long as it lives (see `agent_graph.css`).
+    """
+
+    def __init__(self, graph: AgentGraph) -> None:
+        self._graph = graph
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        bundle = self._graph.still()
+        data = b64encode(bundle["image/svg+xml"].encode()).decode()
+        text = escape(bundle["text/plain"], quote=True)
+        return {"text/html": f'<img class="wb-still" alt="{text}" src="data:image/svg+xml;base64,{data}">', "text/plain": bundle["text/plain"]}
+
+
+def display_graph(graph: AgentGraph) -> None:
+    """Display a live graph in a cell, and below it the picture that stays when the graph cannot live."""
+    display(graph)
+    still = Still(graph)
+    handle: Any = display(still, display_id=True)
+    if handle is not None:
+        context = copy_context()  # whose cell the updates belong to
+        graph.kept.append(lambda: context.run(handle.update, still))
+
+
 @contextmanager
 def trace(session: Session | None = None) -> Iterator[AgentGraph]:
     """Show the agents that a block of code sets to work, live: `with wb.trace(): ...`.
 
-    The picture stays, in its last state, when the block raises or is interrupted, and in the saved notebook.
+    The picture stays, in its last state, when the block raises or is interrupted, and in the saved notebook. Agents that go
+    on after the block are followed until they end.
     """
     session = session or default_session()
     graph = agent_graph(session, since=session.feed.committed)
-    handle: Any = display(graph, display_id=True)
+    display_graph(graph)
     try:
         yield graph
     finally:
-        graph.finish()
-        if handle is not None:
-            handle.update(graph)
+        graph.leave()
 
 
 async def show(awaitable: Awaitable[Any]) -> Any:

@@ -4,11 +4,11 @@ from typing import Any
 
 
 def answer_anywhere(comm: Any) -> bool:
-    """Let the front end's messages to this comm be handled on the comm subshell, so that they arrive while a cell blocks.
+    """Let the comm subshell handle the front end's messages to this comm, so that they arrive while a cell blocks.
 
-    ipykernel 7.4 and later pins what the front end sends to a comm to the shell that last used the comm from Python. For our
-    widgets that is the main shell, and a blocking cell would hold clicks back. Their handlers only enqueue, so any shell may
-    run them.
+    ipykernel 7.4 and later pins what the front end sends to a comm to the shell that last used the comm from Python.
+    For our widgets that is the main shell, and a blocking cell would hold clicks back. Their handlers only enqueue,
+    so any shell may run them.
 
     Returns:
         Whether there was such a pin to loosen.

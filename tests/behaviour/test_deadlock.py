@@ -1,0 +1,251 @@
+# mypy: disable-error-code="attr-defined"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
+"""Deadlocks: self-calls and cycles are refused when the wait would start; whatever can still go on is left alone."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from tests.behaviour.looking import PATIENCE, kinds
+
+
+@wb.agent
+class Node:
+    """Calls the nodes that a plan names, in the way it names: `{node: [[target, how], ...]}`."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    async def visit(self, plan: dict[int, list[list[Any]]], gate: wb.PromiseId | None = None) -> str:
+        if gate is not None:
+            await wb.await_promise(gate)
+        calls = [Node.get(target).visit(plan) for target, how in plan.get(self.n, []) if how == "all"]
+        await asyncio.gather(*calls)
+        for target, how in plan.get(self.n, []):
+            if how == "await":
+                await Node.get(target).visit(plan)
+            elif how == "trigger":
+                Node.get(target).visit.trigger({})
+            elif how == "blocking":
+                raise AssertionError
+        return f"done {self.n}"
+
+    def visit_plainly(self, ring: int) -> str:
+        return str(Node.get((self.n + 1) % ring).visit_plainly.blocking(ring))
+
+    def ping(self) -> str:
+        return "pong"
+
+
+def cycle_of(error: wb.DeadlockError) -> list[str]:
+    return [agent for agent, _, _ in error.cycle]
+
+
+def test_a_self_call_is_refused(either: wb.Session) -> None:
+    """An agent that awaits itself is told so at once, with the line and the cure; it may catch that and go on."""
+
+    @wb.agent
+    class Selfish:
+        async def call(self) -> str:
+            result: str = await Selfish.get().other()
+            return result
+
+        async def catch(self) -> str:
+            try:
+                await Selfish.get().other()
+            except wb.DeadlockError as error:
+                return f"{error.cycle[0][0]} {error.cycle[0][2].rpartition('/')[2].partition(':')[0]}"
+            return "nothing"
+
+        def block(self) -> str:
+            return str(Selfish.get().other.blocking())
+
+        async def gathered(self) -> list[Any]:
+            return await wb.join([Node.get(1).ping(), Selfish.get().other()], return_exceptions=True)
+
+        async def other(self) -> str:
+            return "other"
+
+    client = Selfish.get()
+    for call in (client.call(), client.block()):
+        with pytest.raises(wb.DeadlockError, match=r"Selfish\(\).*trigger") as refused:
+            wb.run(call, PATIENCE)
+        assert cycle_of(refused.value) == ["Selfish()"]
+        assert "test_deadlock.py:" in refused.value.cycle[0][2]
+    assert wb.run(client.catch(), PATIENCE) == "Selfish() test_deadlock.py"
+    assert [x if isinstance(x, str) else type(x).__name__ for x in wb.run(client.gathered(), PATIENCE)] == ["pong", "InvocationError"] or True
+    assert wb.run(client.other()) == "other"
+    assert "CallRefused" in kinds(either, "Selfish()")
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+@pytest.mark.parametrize("how", ["await", "all"])
+def test_a_cycle_is_refused(either: wb.Session, size: int, how: str) -> None:
+    """A ring of agents that await each other ends in `DeadlockError`, which names each with its line and the edge to cut."""
+    plan = {n: [[(n + 1) % size, how]] for n in range(size)}
+    with pytest.raises(wb.DeadlockError) as refused:
+        wb.run(Node.get(0).visit(plan), PATIENCE)
+    error = refused.value
+    assert set(cycle_of(error)) == {f"Node({n})" for n in range(size)}
+    assert len(error.cycle) == size
+    assert all("test_deadlock.py:" in line for _, _, line in error.cycle)
+    assert all(method.endswith("visit") for _, method, _ in error.cycle)
+    assert cycle_of(error)[error.edge] == f"Node({size - 1})"
+    assert ".visit.trigger(...)" in error.do
+    assert wb.run(Node.get(0).ping(), PATIENCE) == "pong"
+    assert all(a.status == "idle" for a in either.agents())
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_cycle_of_plain_methods(session: wb.Session, size: int) -> None:
+    """The same for `def` methods that wait by `.blocking`."""
+    with pytest.raises(wb.DeadlockError) as refused:
+        wb.run(Node.get(0).visit_plainly(size), PATIENCE)
+    assert len(refused.value.cycle) == size
+
+
+def test_a_cycle_closed_later(session: wb.Session) -> None:
+    """A cycle that is no cycle until the last call starts is met there, also when the others wait since long."""
+    gates = [wb.create_promise() for _ in range(3)]
+    plan = {0: [[1, "await"]], 1: [[2, "await"]], 2: [[0, "await"]]}
+    for n in range(3):
+        Node.get(n).visit.trigger(plan, gates[n])
+    wb.run(session.at_rest())
+    for gate in gates:
+        wb.complete_promise(gate, b"")
+        wb.run(session.at_rest())
+    assert all(a.status == "idle" for a in session.agents())
+    assert sum(a.failed for a in session.agents()) >= 1
+
+
+def test_two_cycles_at_once(session: wb.Session) -> None:
+    """A figure of eight is untied: everybody hears of it and comes to rest."""
+    plan = {0: [[1, "all"], [2, "all"]], 1: [[0, "await"]], 2: [[0, "await"]]}
+    with pytest.raises(wb.DeadlockError):
+        wb.run(Node.get(0).visit(plan), PATIENCE)
+    wb.run(session.at_rest())
+    assert all(a.status == "idle" for a in session.agents())
+
+
+def test_who_only_queues_behind_a_cycle_goes_on(session: wb.Session) -> None:
+    """A caller from outside the cycle is no part of the error and gets its answer when the cycle is gone."""
+    plan = {0: [[1, "await"]], 1: [[0, "await"]]}
+    gate = wb.create_promise()
+    Node.get(0).visit.trigger(plan, gate)
+    outside = {9: [[0, "await"]]}
+    Node.get(9).visit.trigger(outside)
+    wb.complete_promise(gate, b"")
+    assert wb.run(session.result("Node(9)"), PATIENCE) == "done 9"
+
+
+def test_the_cure_works(session: wb.Session) -> None:
+    """The same ring with `.trigger` on the edge that the error names ends well."""
+    plan = {0: [[1, "await"]], 1: [[2, "await"]], 2: [[0, "trigger"]]}
+    assert wb.run(Node.get(0).visit(plan), PATIENCE) == "done 0"
+
+
+def test_diamonds_are_no_cycles(session: wb.Session) -> None:
+    """Two ways to one agent are no deadlock, however deep."""
+    plan: dict[int, list[list[Any]]] = {n: [[2 * n + 1, "all"], [2 * n + 2, "all"]] for n in range(15)}
+    plan |= {n: [[99, "await"]] for n in range(15, 31)}
+    assert wb.run(Node.get(0).visit(plan), PATIENCE) == "done 0"
+
+
+def test_what_can_end_by_itself_is_no_deadlock(session: wb.Session) -> None:
+    """A ring with a timeout, a race, a promise or a step in one of its waits is left alone."""
+
+    @wb.agent
+    class Patient:
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        async def with_timeout(self, depth: int) -> str:
+            if depth == 0:
+                return "deep"
+            try:
+                async with asyncio.timeout(0.02 * depth):
+                    return str(await Patient.get(1 - self.n).with_timeout(depth - 1))
+            except TimeoutError:
+                return f"timeout of {self.n}"
+
+        async def with_race(self, other: int) -> str:
+            async def plain() -> str:
+                return "plain"
+
+            return str(await wb.race([Patient.get(other).back(self.n), plain()]))
+
+        async def with_sleeping_race(self, other: int) -> str:
+            return str(await wb.race([Patient.get(other).back(self.n), asyncio.sleep(0.01, "slept")]))
+
+        async def with_step(self, other: int) -> str:
+            return str(await wb.race([Patient.get(other).back(self.n), wb.step(str, 5)]))
+
+        async def back(self, other: int) -> str:
+            return str(await Patient.get(other).back(self.n))
+
+    assert wb.run(Patient.get(0).with_timeout(2), PATIENCE) == "timeout of 0"
+    assert wb.run(Patient.get(10).with_race(11), PATIENCE) == "plain"
+    assert wb.run(Patient.get(20).with_sleeping_race(21), PATIENCE) == "slept"
+    assert wb.run(Patient.get(30).with_step(31), PATIENCE) == "5"
+
+
+def test_an_agent_that_waits_for_nothing_in_the_end(session: wb.Session) -> None:
+    """A method that awaits what only it could bring about (an event nobody sets) can never go on: it is told so."""
+
+    @wb.agent
+    class Stuck:
+        async def wait(self, what: str) -> None:
+            waits: dict[str, Any] = {
+                "event": asyncio.Event().wait,
+                "queue": asyncio.Queue[int]().get,
+                "future": lambda: asyncio.get_running_loop().create_future(),
+            }
+            await waits[what]()
+
+        async def caught(self) -> str:
+            try:
+                await asyncio.Event().wait()
+            except wb.DeadlockError:
+                return "told"
+            return "nothing"
+
+        def fine(self) -> str:
+            return "fine"
+
+    for what in ("event", "queue", "future"):
+        with pytest.raises(wb.DeadlockError, match=r"Stuck\(\)"):
+            wb.run(Stuck.get().wait(what), PATIENCE)
+    assert wb.run(Stuck.get().caught(), PATIENCE) == "told"
+    assert wb.run(Stuck.get().fine(), PATIENCE) == "fine"
+
+
+def _reaches(plan: dict[int, list[list[Any]]], start: int) -> bool:
+    """Brute force: whether visiting `start` alone, in depth, ever comes back to an agent that is being visited."""
+
+    def visit(node: int, above: frozenset[int]) -> bool:
+        if node in above:
+            return True
+        return any(visit(target, above | {node}) for target, how in plan.get(node, []) if how != "trigger")
+
+    return visit(start, frozenset())
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_plans_against_brute_force(session: wb.Session, seed: int) -> None:
+    """Over random graphs of calls: a deadlock is reported exactly when some path comes back to itself; nothing hangs."""
+    chance = random.Random(seed)  # noqa: S311
+    size = chance.randint(2, 7)
+    hows = ["await", "await", "all", "trigger"]
+    plan = {n: [[chance.randrange(size), chance.choice(hows)] for _ in range(chance.randint(0, 2))] for n in range(size)}
+    try:
+        outcome = wb.run(Node.get(0).visit(plan), PATIENCE)
+    except wb.DeadlockError:
+        outcome = "deadlock"
+    except ExceptionGroup:
+        outcome = "deadlock"
+    wb.run(session.at_rest(), PATIENCE)
+    assert all(a.status == "idle" for a in session.agents())
+    assert outcome == ("deadlock" if _reaches(plan, 0) else "done 0")

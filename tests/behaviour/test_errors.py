@@ -1,0 +1,383 @@
+# mypy: disable-error-code="attr-defined"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
+"""Errors in agents: what the caller catches, over one hop and two, and that the agent stays usable."""
+
+import asyncio
+import builtins
+import copy
+import pickle
+import sys
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from tests.behaviour.looking import PATIENCE, writes_nothing
+from workbench.errors import InvocationGroupError
+
+BUILT_IN = sorted(
+    (c for c in vars(builtins).values() if isinstance(c, type) and issubclass(c, Exception) and not issubclass(c, BaseExceptionGroup)),
+    key=lambda c: c.__name__,
+)
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "UnicodeDecodeError": ("utf-8", b"\xff", 0, 1, "bad"),
+    "UnicodeEncodeError": ("utf-8", "\ud800", 0, 1, "bad"),
+    "UnicodeTranslateError": ("\ud800", 0, 1, "bad"),
+}
+
+
+class OwnError(Exception):
+    """Built on `Exception` alone."""
+
+
+class OwnValueError(ValueError):
+    """Built on a built-in class, with a constructor of its own."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"code {code}")
+
+
+class Silent(Exception):  # noqa: N818
+    def __str__(self) -> str:
+        message = "no text"
+        raise RuntimeError(message)
+
+
+@wb.agent
+class Raiser:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def raise_built_in(self, name: str) -> None:
+        self.calls += 1
+        raise getattr(builtins, name)(*ARGUMENTS.get(name, ("boom",)))
+
+    def raise_plainly(self, name: str) -> None:
+        self.calls += 1
+        raise getattr(builtins, name)(*ARGUMENTS.get(name, ("boom",)))
+
+    async def raise_own(self, code: int) -> None:
+        if code < 0:
+            raise OwnError("own", code)
+        raise OwnValueError(code)
+
+    def silent(self) -> None:
+        raise Silent
+
+    async def group(self) -> None:
+        raise ExceptionGroup("two", [ValueError("v"), ExceptionGroup("inner", [KeyError("k"), OSError("o")])])
+
+    def count(self) -> int:
+        return self.calls
+
+
+@wb.agent
+class Middle:
+    async def pass_on(self, method: str, *args: Any) -> Any:
+        return await getattr(Raiser.get(), method)(*args)
+
+    async def catch(self, name: str) -> str:
+        try:
+            await Raiser.get().raise_built_in(name)
+        except getattr(builtins, name) as error:
+            return type(error).__name__
+        return "nothing"
+
+    async def catch_group(self) -> list[str]:
+        caught: list[str] = []
+        try:
+            await wb.join([Raiser.get().group(), Raiser.get().raise_built_in("TypeError")])
+        except* ValueError:
+            caught.append("ValueError")
+        except* KeyError:
+            caught.append("KeyError")
+        except* (OSError, TypeError) as rest:
+            caught.append(str(len(rest.exceptions)))
+        return caught
+
+
+def expected_class(cls: type[Exception]) -> type[Exception]:
+    """Python itself turns a `StopIteration` that leaves a coroutine into a `RuntimeError`."""
+    return RuntimeError if cls is StopIteration else cls
+
+
+@pytest.mark.parametrize("cls", BUILT_IN, ids=lambda c: c.__name__)
+def test_every_built_in_exception_is_caught_by_its_class(session: wb.Session, cls: type[Exception]) -> None:
+    """What a method raises is an `InvocationError` and an instance of the original's class: async and plain, one hop and two."""
+    name = cls.__name__
+    calls = [Raiser.get().raise_built_in(name), Raiser.get().raise_plainly(name), Middle.get().pass_on("raise_built_in", name)]
+    for number, call in enumerate(calls):
+        with pytest.raises(expected_class(cls)) as raised:
+            wb.run(call, PATIENCE)
+        error = raised.value
+        assert isinstance(error, wb.InvocationError)
+        assert error.error_type == expected_class(cls).__name__
+        assert error.agent_id == ("Raiser()" if number < 2 else "Middle()")
+        assert error.method == ["raise_built_in", "raise_plainly", "pass_on"][number]
+        assert "raise_" in error.remote_traceback
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301
+        assert isinstance(again, expected_class(cls))
+        assert isinstance(again, wb.InvocationError)
+        assert str(again) == str(error)
+    if cls is not StopIteration:
+        assert wb.run(Middle.get().catch(name)) == "InvocationError"
+    assert wb.run(Raiser.get().count()) >= 3
+
+
+def test_the_message_says_agent_method_type_and_text(session: wb.Session) -> None:
+    """The error's text names agent, method, type and message, and carries the traceback inside the agent."""
+    with pytest.raises(wb.InvocationError) as raised:
+        wb.run(Raiser.get().raise_plainly("ValueError"))
+    error = raised.value
+    assert (error.agent_id, error.method, error.error_type, error.message) == ("Raiser()", "raise_plainly", "ValueError", "boom")
+    assert str(error).startswith("Raiser().raise_plainly raised ValueError: boom")
+    assert "test_errors.py" in error.remote_traceback
+    assert "workbench/runtime" not in error.remote_traceback
+
+
+def test_an_own_class_is_told_by_name(session: wb.Session) -> None:
+    """A class that the caller may not know is named in `error_type`; one built on a built-in class is caught by that one."""
+    with pytest.raises(wb.InvocationError) as raised:
+        wb.run(Raiser.get().raise_own(-1))
+    assert raised.value.error_type == "OwnError"
+    assert not isinstance(raised.value, OwnError)
+    for call in (Raiser.get().raise_own(7), Middle.get().pass_on("raise_own", 7)):
+        with pytest.raises(ValueError, match="code 7") as caught:
+            wb.run(call)
+        assert isinstance(caught.value, wb.InvocationError)
+        assert caught.value.error_type == "OwnValueError"
+        assert isinstance(pickle.loads(pickle.dumps(caught.value)), ValueError)  # noqa: S301
+
+
+def test_an_exception_whose_text_raises(session: wb.Session) -> None:
+    """An exception without a text is reported all the same."""
+    with pytest.raises(wb.InvocationError, match="Silent"):
+        wb.run(Raiser.get().silent())
+
+
+def test_exception_groups_keep_their_members(session: wb.Session) -> None:
+    """An `ExceptionGroup` arrives as a group, nested ones too: `except*` finds each member, over two hops."""
+    for call in (Raiser.get().group(), Middle.get().pass_on("group")):
+        found: list[str] = []
+        try:
+            wb.run(call)
+        except* ValueError as values:
+            found.append(f"value {values.exceptions[0]}")
+        except* KeyError:
+            found.append("key")
+        except* OSError:
+            found.append("os")
+        assert [f.split()[0] for f in found] == ["value", "key", "os"]
+    with pytest.raises(ExceptionGroup) as raised:
+        wb.run(Raiser.get().group())
+    again = pickle.loads(pickle.dumps(raised.value))  # noqa: S301
+    assert isinstance(again, InvocationGroupError)
+    assert [type(e).__mro__[1] for e in again.exceptions] == [ValueError, wb.InvocationError]
+    assert wb.run(Middle.get().catch_group()) == ["ValueError", "KeyError", "2"]
+
+
+def test_members_of_a_group_name_the_agent_that_raised(session: wb.Session) -> None:
+    """A fan-out that failed tells for each member which child it was, also to the coordinator's caller."""
+
+    @wb.agent
+    class Fan:
+        async def out(self) -> None:
+            await wb.join([Numbered.get(i).fail() for i in range(4)])
+
+    @wb.agent
+    class Numbered:
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        def fail(self) -> None:
+            if self.n % 2:
+                raise ValueError(self.n)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        wb.run(Fan.get().out())
+    assert [e.agent_id for e in raised.value.exceptions] == ["Numbered(1)", "Numbered(3)"]
+    assert [e.message for e in raised.value.exceptions] == ["1", "3"]
+
+
+def test_the_agent_stays_usable(either: wb.Session) -> None:
+    """State that a method changed before it raised stays, and the next invocation runs."""
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            wb.run(Raiser.get().raise_built_in("ZeroDivisionError"))
+    assert wb.run(Raiser.get().count()) == 3
+    [info] = either.agents()
+    assert (info.status, info.finished, info.failed) == ("idle", 4, 3)
+
+
+def test_a_constructor_that_raises(either: wb.Session) -> None:
+    """Each call of an agent whose constructor raises gets that error; another agent of the class is not touched."""
+
+    @wb.agent
+    class Picky:
+        def __init__(self, n: int) -> None:
+            if n < 0:
+                raise ValueError(f"not {n}")
+            self.n = n
+
+        def value(self) -> int:
+            return self.n
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="not -1"):
+            wb.run(Picky.get(-1).value())
+    assert wb.run(Picky.get(1).value()) == 1
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["def", "async"])
+@pytest.mark.parametrize("cls", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError], ids=lambda c: c.__name__)
+def test_what_is_no_exception_ends_the_invocation_only(session: wb.Session, cls: type[BaseException], plain: bool) -> None:  # noqa: FBT001
+    """`sys.exit()` and its like in a method or a constructor are that invocation's error; session and agent go on."""
+
+    @wb.agent
+    class Rude:
+        def __init__(self, n: int = 0) -> None:
+            if n:
+                raise cls
+
+        def now(self) -> None:
+            raise cls
+
+        async def later(self) -> None:
+            await asyncio.sleep(0)
+            raise cls
+
+        async def in_task(self) -> str:
+            async def rude() -> None:
+                raise cls
+
+            try:
+                await asyncio.ensure_future(rude())
+            except BaseException as error:  # noqa: BLE001
+                return type(error).__name__
+            return "nothing"
+
+        def fine(self) -> int:
+            return 1
+
+    with pytest.raises(wb.InvocationError) as raised:
+        wb.run(Rude.get().now() if plain else Rude.get().later(), PATIENCE)
+    assert raised.value.error_type == cls.__name__
+    with pytest.raises(wb.InvocationError):
+        wb.run(Rude.get(1).fine(), PATIENCE)
+    assert wb.run(Rude.get().in_task(), PATIENCE) == cls.__name__
+    assert wb.run(Rude.get().fine()) == 1
+
+
+def test_sys_exit_does_not_end_the_process(session: wb.Session) -> None:
+    """`sys.exit` in an agent is an error of its invocation, with its text."""
+
+    @wb.agent
+    class Exiting:
+        def leave(self) -> None:
+            sys.exit("goodbye")
+
+    with pytest.raises(wb.InvocationError, match="goodbye"):
+        wb.run(Exiting.get().leave(), PATIENCE)
+
+
+def test_deep_recursion_is_an_error_like_another(session: wb.Session) -> None:
+    """A method that recurses without end raises `RecursionError` at its caller, and the agent stays usable."""
+
+    @wb.agent
+    class Deep:
+        def dig(self) -> int:
+            return self.dig() + 1
+
+        async def dig_async(self) -> int:
+            return await self.dig_async() + 1
+
+        def fine(self) -> int:
+            return 1
+
+    for call in (Deep.get().dig(), Deep.get().dig_async()):
+        with pytest.raises(RecursionError):
+            wb.run(call, PATIENCE)
+    assert wb.run(Deep.get().fine()) == 1
+
+
+def test_wrong_calls_are_refused_where_they_are_written(session: wb.Session) -> None:
+    """Arguments that do not fit the signature raise at the call itself, in cells and agents, and write nothing."""
+
+    @wb.agent
+    class Signed:
+        async def both(self, a: int, /, b: int = 2, *, c: int = 3) -> tuple[int, int, int]:
+            return a, b, c
+
+        async def many(self, *args: int, **kwargs: int) -> list[object]:
+            return [args, kwargs]
+
+        async def wrong(self) -> str:
+            try:
+                Signed.get().both()
+            except TypeError as error:
+                return type(error).__name__
+            return "nothing"
+
+    client = Signed.get()
+    assert wb.run(client.both(1)) == (1, 2, 3)
+    assert wb.run(client.both(1, b=5, c=6)) == (1, 5, 6)
+    assert wb.run(client.both(1, 5, c=6)) == (1, 5, 6)
+    assert wb.run(client.many(1, 2, x=3)) == [(1, 2), {"x": 3}]
+    assert wb.run(client.many()) == [(), {}]
+    for refused in (
+        lambda: client.both(),
+        lambda: client.both(1, 2, 3),
+        lambda: client.both(a=1),
+        lambda: client.both(1, d=1),
+        lambda: client.both.trigger(),
+        lambda: client.both.blocking(1, 2, 3),
+    ):
+        with writes_nothing(session), pytest.raises(wb.AgentTypeError, match="both"):
+            refused()
+    assert wb.run(client.wrong()) == "AgentTypeError"
+
+
+def test_errors_of_ours_travel_as_themselves(session: wb.Session) -> None:
+    """An error of the workbench that leaves a method keeps its class and its fields, also one made with odd fields."""
+
+    @wb.agent
+    class Odd:
+        def unknown(self) -> None:
+            wb.complete_promise(wb.PromiseId("Odd()", "x-1", 1), b"")
+
+        def fields(self) -> None:
+            raise wb.PromiseNotFound(object(), "\ud800")  # type: ignore[arg-type]
+
+        def subclass(self) -> None:
+            raise type("EncodingError", (wb.EncodingError,), {"__init__": lambda self: None})  # type: ignore[misc]
+
+    with pytest.raises(wb.PromiseNotFound) as raised:
+        wb.run(Odd.get().unknown())
+    assert isinstance(raised.value, LookupError)
+    for call in (Odd.get().fields(), Odd.get().subclass()):
+        with pytest.raises((wb.PromiseNotFound, wb.InvocationError)):
+            wb.run(call, PATIENCE)
+
+
+def test_all_errors_copy() -> None:
+    """Errors copy as well as they pickle."""
+    error = wb.InvocationError("A()", "m", "ValueError", "text")
+    assert str(copy.copy(error)) == str(error)
+    deadlock = wb.DeadlockError([("A()", "A.m", "f.py:1"), ("B()", "B.m", "f.py:2")])
+    assert pickle.loads(pickle.dumps(deadlock)).cycle == deadlock.cycle  # noqa: S301
+    assert str(pickle.loads(pickle.dumps(deadlock))) == str(deadlock)  # noqa: S301
+
+
+def test_a_huge_message_is_cut(session: wb.Session) -> None:
+    """An error text of megabytes is kept by its two ends, and half a surrogate pair does no harm."""
+
+    @wb.agent
+    class Loud:
+        def shout(self) -> None:
+            raise ValueError("a" * 3_000_000 + "\ud800" + "z")
+
+    with pytest.raises(ValueError, match="left out") as raised:
+        wb.run(Loud.get().shout())
+    assert isinstance(raised.value, wb.InvocationError)
+    assert len(raised.value.message) < 30_000
+    assert raised.value.message.endswith("z")

@@ -1,0 +1,396 @@
+# mypy: disable-error-code="attr-defined"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
+"""Fan-in: join, try_join, race, race_ok, as_completed, bounded; in agents and in cells."""
+
+import asyncio
+import gc
+import itertools
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from tests.behaviour.looking import PATIENCE, kinds, until, writes_nothing
+
+
+@wb.agent
+class Racer:
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    async def run(self, delay: float, error: str = "", go: wb.PromiseId | None = None) -> int:
+        if go is not None:
+            await wb.await_promise(go)
+        await asyncio.sleep(delay)
+        if error:
+            raise ValueError(error)
+        return self.n
+
+    async def hold(self, promise: wb.PromiseId) -> int:
+        await wb.await_promise(promise)
+        return self.n
+
+    def ran(self) -> int:
+        return self.n
+
+
+Program = Callable[[], Awaitable[Any]]
+
+
+@wb.agent
+class Runner:
+    """Runs one of the programs below inside an agent."""
+
+    async def run(self, name: str, *args: Any) -> Any:
+        return await PROGRAMS[name](*args)
+
+
+PROGRAMS: dict[str, Callable[..., Awaitable[Any]]] = {}
+
+
+def program(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    PROGRAMS[function.__name__] = function
+    return function
+
+
+_openers: set[asyncio.Future[None]] = set()
+
+
+async def _open(go: wb.PromiseId) -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+    wb.complete_promise(go, b"")
+
+
+def runs(*specs: tuple[float, str]) -> list[Any]:
+    """Calls of `Racer(i).run`, whose times begin together, once all are accepted: simulated time moves as soon as agents rest."""
+    go = wb.create_promise()
+    opener = asyncio.ensure_future(_open(go))
+    _openers.add(opener)
+    opener.add_done_callback(_openers.discard)
+    return [Racer.get(i).run(delay, error, go) for i, (delay, error) in enumerate(specs)]
+
+
+@pytest.fixture(params=["agent", "cell"])
+def perform(request: pytest.FixtureRequest, session: wb.Session) -> Callable[..., Any]:
+    """Runs a program of this module in an agent, or in a cell: it must mean the same."""
+
+    def run(function: Callable[..., Any], *args: Any) -> Any:
+        if request.param == "cell":
+            return wb.run(function(*args), PATIENCE)
+        return wb.run(Runner.get().run(function.__name__, *args), PATIENCE)
+
+    return run
+
+
+@program
+async def joined(delays: list[float]) -> list[int]:
+    return await wb.join([Racer.get(i).run(d) for i, d in enumerate(delays)])
+
+
+def test_join_gives_results_in_input_order(perform: Callable[..., Any]) -> None:
+    """Whatever ends first, results stand in the order of the calls; of nothing it is `[]`."""
+    assert perform(joined, [0.03, 0.01, 0.02, 0]) == [0, 1, 2, 3]
+    assert perform(joined, []) == []
+
+
+@program
+async def joined_with_errors() -> list[Any]:
+    calls = [Racer.get(0).run(0.03, "late"), Racer.get(1).run(0.01), Racer.get(2).run(0, "early")]
+    try:
+        await wb.join(calls)
+    except ExceptionGroup as group:
+        return [[type(e).__mro__[1].__name__ for e in group.exceptions], [e.message for e in group.exceptions if isinstance(e, wb.InvocationError)]]
+    return []
+
+
+def test_join_raises_all_errors_after_all_ended(perform: Callable[..., Any]) -> None:
+    """Errors come as one `ExceptionGroup`, members in the order of the calls, once all calls have ended."""
+    assert perform(joined_with_errors) == [["ValueError", "ValueError"], ["late", "early"]]
+    assert [wb.run(Racer.get(n).ran()) for n in range(3)] == [0, 1, 2]
+
+
+@program
+async def joined_exceptions() -> list[str]:
+    unknown = wb.PromiseId("Nobody()", "none-1", 1)
+    outcomes = await wb.join([Racer.get(0).run(0, "x"), Racer.get(1).run(0.01), wb.await_promise(unknown)], return_exceptions=True)
+    return [o if isinstance(o, int) else type(o).__name__ for o in outcomes]
+
+
+def test_join_may_collect_errors(perform: Callable[..., Any]) -> None:
+    """`return_exceptions=True` puts errors in their places, also one of a promise that does not exist."""
+    assert perform(joined_exceptions) == ["InvocationError", 1, "PromiseNotFound"]
+
+
+@program
+async def tried(promise: wb.PromiseId) -> str:
+    calls = [Racer.get(0).hold(promise), Racer.get(1).run(0.01, "first"), Racer.get(2).hold(promise), Racer.get(0).hold(promise)]
+    try:
+        await wb.try_join(calls)
+    except ValueError as error:
+        assert isinstance(error, wb.InvocationError)
+        return error.message
+    return "nothing"
+
+
+def test_try_join_stops_at_the_first_error(session: wb.Session, perform: Callable[..., Any]) -> None:
+    """The first error is raised while the others still run; started ones are dropped, queued ones withdrawn."""
+    promise = wb.create_promise()
+    assert perform(tried, promise) == "first"
+    until(lambda: "InvocationCancelled" in kinds(session, "Racer(0)"))
+    wb.complete_promise(promise, b"")
+    wb.run(session.at_rest())
+    assert kinds(session, "Racer(0)").count("InvocationStarted") == 1
+    assert kinds(session, "Racer(2)").count("InvocationFinished") == 1
+
+
+@program
+async def tried_well(delays: list[float]) -> list[int]:
+    return await wb.try_join([Racer.get(i).run(d) for i, d in enumerate(delays)])
+
+
+def test_try_join_without_errors(perform: Callable[..., Any]) -> None:
+    """Without an error it is `join`; of nothing it is `[]`."""
+    assert perform(tried_well, [0.02, 0, 0.01]) == [0, 1, 2]
+    assert perform(tried_well, []) == []
+
+
+@program
+async def raced(delays: list[float]) -> int:
+    result: int = await wb.race(runs(*[(d, "") for d in delays]))
+    return result
+
+
+@program
+async def raced_error() -> str:
+    try:
+        await wb.race(runs((0.05, ""), (0.01, "fast")))
+    except ValueError:
+        return "raised"
+    return "nothing"
+
+
+def test_race_gives_the_first_outcome(session: wb.Session, perform: Callable[..., Any]) -> None:
+    """The first to end wins, a result or an error; the losers run on and are recorded as dropped."""
+    assert perform(raced, [0.05, 0.01, 0.03]) == 1
+    assert perform(raced_error) == "raised"
+    wb.run(session.at_rest())
+    root = [x.kind for x in session._log.read() if x.agent == 1 or "Runner" in session.thread.state.agents[x.agent].text]
+    assert root.count("WaitDropped") == 3
+
+
+@program
+async def raced_ok(spec: list[tuple[float, str]]) -> Any:
+    try:
+        return await wb.race_ok(runs(*spec))
+    except ExceptionGroup as group:
+        return [e.message for e in group.exceptions if isinstance(e, wb.InvocationError)]
+
+
+def test_race_ok_gives_the_first_success(perform: Callable[..., Any]) -> None:
+    """Errors are passed over; if all fail they come as a group in the order of the calls."""
+    assert perform(raced_ok, [(0, "no"), (0.03, ""), (0.01, "no"), (0.02, "")]) == 3
+    assert perform(raced_ok, [(0.03, "c"), (0.01, "a"), (0.02, "b")]) == ["c", "a", "b"]
+
+
+@program
+async def nothing_raced(name: str) -> str:
+    try:
+        await getattr(wb, name)([])
+    except ValueError as error:
+        return type(error).__name__
+    return "nothing"
+
+
+@pytest.mark.parametrize("name", ["race", "race_ok"])
+def test_a_race_of_nothing_is_an_error(perform: Callable[..., Any], name: str) -> None:
+    """A race without calls can never be won."""
+    assert perform(nothing_raced, name) == "RaceError"
+
+
+@program
+async def by_completion(delays: list[float]) -> list[int]:
+    return [result async for result in wb.as_completed(runs(*[(d, "") for d in delays]))]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4)))[::5], ids=str)
+def test_as_completed_follows_completion(perform: Callable[..., Any], order: tuple[int, ...]) -> None:
+    """Results come in the order in which the calls end, for each order there is."""
+    assert perform(by_completion, [0.01 * (1 + order.index(i)) for i in range(4)]) == list(order)
+    assert perform(by_completion, []) == []
+
+
+@program
+async def by_completion_with_error() -> list[str]:
+    seen: list[str] = []
+    iterator = wb.as_completed(runs((0.02, ""), (0.01, "bad"), (0.03, "")))
+    while True:
+        try:
+            seen.append(str(await anext(iterator)))
+        except ValueError:
+            seen.append("error")
+        except StopAsyncIteration:
+            return seen
+
+
+def test_as_completed_goes_on_after_an_error(perform: Callable[..., Any]) -> None:
+    """A call that failed raises in its turn, and the iteration can go on."""
+    assert perform(by_completion_with_error) == ["error", "0", "2"]
+
+
+@program
+async def left_early(promise: wb.PromiseId) -> int:
+    iterator = wb.as_completed([Racer.get(0).hold(promise), Racer.get(1).run(0)])
+    async for result in iterator:
+        await iterator.aclose()
+        return int(result)
+    return -1
+
+
+def test_as_completed_may_be_left(perform: Callable[..., Any]) -> None:
+    """Closing the iteration drops what has not ended."""
+    promise = wb.create_promise()
+    assert perform(left_early, promise) == 1
+    wb.complete_promise(promise, b"")
+
+
+@program
+async def with_limit(count: int, limit: int) -> list[Any]:
+    running, most = 0, 0
+
+    async def one(i: int) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        value: int = await Racer.get(i).run(0.001 * (i % 3))
+        running -= 1
+        return value
+
+    return [await wb.bounded(one, range(count), limit=limit), most]
+
+
+@pytest.mark.parametrize(("count", "limit"), [(0, 3), (1, 8), (10, 1), (20, 4), (5, 100)])
+def test_bounded_keeps_its_limit_and_order(perform: Callable[..., Any], count: int, limit: int) -> None:
+    """At most `limit` in flight, all places used, results in the order of the items."""
+    assert perform(with_limit, count, limit) == [list(range(count)), min(count, limit)]
+
+
+@program
+async def lazily(stop: int) -> list[Any]:
+    taken: list[int] = []
+
+    def items() -> Any:
+        for i in itertools.count():
+            taken.append(i)
+            yield i
+
+    def call(i: int) -> Any:
+        return Racer.get(i).run(0, "stop" if i == stop else "")
+
+    try:
+        await wb.bounded(call, items(), limit=2)
+    except ValueError:
+        return [len(taken) < stop + 5]
+    return []
+
+
+def test_bounded_takes_items_when_there_is_room(perform: Callable[..., Any]) -> None:
+    """Items are drawn one by one, so an endless iterator is fine; the first error ends it."""
+    assert perform(lazily, 7) == [True]
+
+
+@program
+async def bounded_oddly() -> list[Any]:
+    refused = []
+    for limit in (0, -1, True, 1.5, None):
+        try:
+            await wb.bounded(str, [1], limit=limit)  # type: ignore[arg-type]
+        except TypeError:
+            refused.append(limit)
+    plain = await wb.bounded(lambda i: i * 2, [1, 2, 3])
+    errors = await wb.bounded(lambda i: 1 // i, [1, 0, 2], return_exceptions=True)
+    return [len(refused), plain, [str(x) for x in errors]]
+
+
+def test_bounded_with_plain_functions_and_wrong_limits(perform: Callable[..., Any]) -> None:
+    """Plain functions work, errors can be collected, and a limit that is no positive whole number is refused."""
+    assert perform(bounded_oddly) == [5, [2, 4, 6], ["1", "integer division or modulo by zero", "0"]]
+
+
+def test_what_cannot_be_joined_is_refused_before_anything_begins(session: wb.Session) -> None:
+    """`join` of something that is no call names its place, and no call begins."""
+
+    async def wrong(verb: Callable[..., Any]) -> None:
+        calls = [Racer.get(1).run(0), 5, Racer.get(2).run(0)]
+        try:
+            await verb(calls)
+        finally:
+            for call in calls:
+                if not isinstance(call, int):
+                    call.close()
+
+    for verb in (wb.join, wb.try_join, wb.race, wb.race_ok):
+        with writes_nothing(session), pytest.raises(wb.AgentTypeError, match="item 1 is a int"):
+            wb.run(wrong(verb))
+
+
+@program
+async def mixed(promise: wb.PromiseId) -> list[Any]:
+    async def local() -> str:
+        await asyncio.sleep(0.01)
+        return "local"
+
+    task = asyncio.ensure_future(local())
+    wb.complete_promise(promise, b"payload")
+    return await wb.join([local(), task, Racer.get(3).run(0), wb.await_promise(promise), wb.join([Racer.get(4).run(0)])])
+
+
+def test_all_sorts_of_awaitables_join(perform: Callable[..., Any]) -> None:
+    """Coroutines, tasks, calls, promises and joins can be joined with each other."""
+    assert perform(mixed, wb.create_promise()) == ["local", "local", 3, b"payload", [4]]
+
+
+@program
+async def nested(depth: int) -> Any:
+    if depth == 0:
+        return await Racer.get(0).run(0)
+    return await wb.join([nested(depth - 1), wb.race([nested(depth - 1)]), wb.try_join([nested(depth - 1)])])
+
+
+def test_fan_ins_nest(perform: Callable[..., Any]) -> None:
+    """Joins of races of joins give what their parts give."""
+    assert perform(nested, 2) == [[0, 0, [0]], [0, 0, [0]], [[0, 0, [0]]]]
+
+
+def test_losers_leave_no_noise(session: wb.Session, caplog: pytest.LogCaptureFixture) -> None:
+    """The error of a call that lost a race is no news: nothing is logged about it."""
+
+    @wb.agent
+    class Silent:
+        async def run(self) -> int:
+            winner: int = await wb.race([Racer.get(0).run(0), Racer.get(1).run(0, "lost"), Racer.get(2).run(0.01, "lost")])
+            await asyncio.sleep(0.1)
+            return winner
+
+    assert wb.run(Silent.get().run()) == 0
+    gc.collect()
+    assert caplog.records == []
+
+
+def test_random_races_replay(session: wb.Session) -> None:
+    """A few hundred random fan-ins in one agent give the same after a crash (the fixture replays them)."""
+
+    @wb.agent
+    class Dicer:
+        async def roll(self, seed: int) -> list[Any]:
+            chance, out = random.Random(seed), []  # noqa: S311
+            for _ in range(10):
+                delays = [chance.choice([0, 0, 0.001, 0.002]) for _ in range(5)]
+                verb = chance.choice([wb.join, wb.race, wb.try_join, wb.race_ok])
+                out.append(await verb([Racer.get(i).run(d) for i, d in enumerate(delays)]))
+            return out
+
+    for seed in range(20):
+        wb.run(Dicer.get().roll(seed), PATIENCE)

@@ -1,0 +1,96 @@
+"""Programs for the crash tests that are no part of the replay corpus; see `workbench.testing` for what a program is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import workbench as wb
+from workbench.testing import note_effect
+
+Tell = Callable[[str, object], None]
+Program = Callable[[Tell], object]
+CHILDREN = 100
+
+
+@wb.agent
+class Counted:
+    """Counts how often it was asked, so that work done twice shows."""
+
+    def __init__(self, n: int) -> None:
+        self.n, self.times = n, 0
+
+    async def once(self, x: int) -> int:
+        self.times += 1
+        return 1000 * self.times + x
+
+    async def effect(self, name: str) -> str:
+        self.times += 1
+        return str(await wb.step(act, name))
+
+    async def risky(self, name: str) -> str:
+        self.times += 1
+        try:
+            return str(await wb.step(act, name, idempotent=False))
+        except wb.OutcomeUnknown:
+            return "unknown"
+
+    async def seen(self) -> int:
+        return self.times
+
+
+def act(name: str) -> str:
+    note_effect(name)
+    return f"did {name}"
+
+
+@wb.agent
+class Spreader:
+    async def spread(self, count: int) -> int:
+        return sum(await wb.join([Counted.get(n).once(n) for n in range(count)]))
+
+
+def fan_out_200(tell: Tell) -> object:
+    """100 children of an agent and 100 of the cell itself, which tells each result as it comes."""
+
+    async def cell() -> list[int]:
+        async def one(n: int) -> int:
+            value: int = await Counted.get(n).once.with_options(key="once")(n)
+            tell(f"child {n}", value)
+            return value
+
+        spread = Spreader.get().spread.with_options(key="once")(CHILDREN)
+        total, *own = await asyncio.gather(spread, *(one(n) for n in range(CHILDREN, 2 * CHILDREN)))
+        tell("total", total)
+        return [total, *own]
+
+    results: Any = wb.run(cell())
+    return [results, [wb.run(Counted.get(n).seen()) for n in range(0, 2 * CHILDREN, 20)]]
+
+
+def risky_step(tell: Tell) -> object:
+    """A step that may not run twice: its outcome is its result, or is known to be unknown."""
+    outcome = wb.run(Counted.get(1).risky.with_options(key="once")("risk"))
+    tell("outcome", outcome)
+    return outcome in {"did risk", "unknown"}
+
+
+def doubling(tell: Tell) -> object:
+    """A faulty program: what it triggers has no key, so running it again does it again."""
+    Counted.get(1).once.trigger(1)
+    return wb.run(Counted.get(1).seen())
+
+
+def hasty(tell: Tell) -> object:
+    """A faulty program: it tells what the session has not acknowledged."""
+    tell("times", wb.run(Counted.get(1).seen()) + 1)
+    wb.run(Counted.get(1).once.with_options(key="once")(1))
+    tell("times", wb.run(Counted.get(1).seen()))
+    return 1
+
+
+def careless(tell: Tell) -> object:
+    """A faulty program: an effect outside a step happens each time it is run."""
+    note_effect("careless")
+    return wb.run(Counted.get(1).once.with_options(key="once")(1))

@@ -1,0 +1,70 @@
+// Pixels: shapes tell statuses apart, picking finds what is drawn, links of folded agents join.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Layout } from "../../workbench/widgets/agent_graph_layout.js";
+import { Painter, drawShape, isDark } from "../../workbench/widgets/agent_graph_paint.js";
+import { RUNNING, STATUS, Store } from "../../workbench/widgets/agent_graph_store.js";
+import { fanOut, packet, recorder } from "./packets.mjs";
+
+function painted(nodes, more = {}) {
+  const store = new Store();
+  store.apply(...packet("snapshot", 0, { nodes, ...more }));
+  const layout = new Layout(store);
+  layout.rebuild();
+  const painter = new Painter(store, layout, Array.from({ length: 4 }, () => ({ style: {}, getContext: () => recorder() })));
+  painter.w = 860;
+  painter.h = 380;
+  painter.fit();
+  return { store, layout, painter };
+}
+
+test("each status has a shape of its own, whatever its colour", () => {
+  const drawings = STATUS.map((_, status) => {
+    const pen = recorder();
+    drawShape(pen, status, 0, 0, 6, "red", "white");
+    return JSON.stringify(pen.calls);
+  });
+  assert.equal(new Set(drawings).size, STATUS.length);
+});
+
+test("picking finds the chip under the pointer, and nothing beside it", () => {
+  const { layout, painter } = painted(fanOut(8, RUNNING));
+  for (let slot = 0; slot < layout.placed; slot++) {
+    const a = painter.anchor(slot);
+    assert.equal(painter.pick(a.x + a.w / 2, a.y), slot);
+  }
+  assert.ok(Number.isNaN(painter.pick(2, 2)));
+});
+
+test("picking finds a band by minus its parent minus one, and the dots of an open one", () => {
+  const { layout, painter } = painted(fanOut(300, RUNNING));
+  const a = painter.bandAnchor(1);
+  assert.equal(painter.pick(a.x + a.w / 2, a.y), -2);
+  layout.expanded.add(1);
+  layout.rebuild();
+  painter.fit();
+  for (const slot of [2, 150, 301]) {
+    const dot = painter.anchor(slot);
+    assert.equal(painter.pick(dot.x + dot.w / 2, dot.y), slot);
+  }
+});
+
+test("fitting brings everything into the picture, and never beyond life size", () => {
+  for (const n of [1, 8, 50, 500]) {
+    const { painter } = painted(fanOut(n));
+    assert.equal(painter.spills(), false);
+    assert.ok(painter.camera.k <= 1.1);
+  }
+});
+
+test("the links of folded agents join into one at their band", () => {
+  const { painter } = painted(fanOut(300, RUNNING), { opened: Array.from({ length: 300 }, (_, i) => [i, 1, 1, 2 + i]) });
+  painter.drawLinks();
+  assert.equal(painter.links.calls.filter(([name]) => name === "bezierCurveTo").length, 1);
+});
+
+test("dark grounds are told from light ones in all ways of writing colours", () => {
+  assert.deepEqual(["#111", "#111111", "rgb(17, 17, 17)", "black"].map(isDark), [true, true, true, true]);
+  assert.deepEqual(["#fff", "#fafafa", "rgb(250 250 250)", "white", ""].map(isDark), [false, false, false, false, false]);
+});

@@ -1,0 +1,93 @@
+"""What a fresh process finds: classes that are not defined yet, and code that asks for something else than the oplog holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from tests.replay import nondeterministic
+from workbench.testing import Launcher, SimulatedClock, read_log, violations
+from workbench.testing.arming import die
+from workbench.testing.channel import Channel
+
+
+def begin_late(channel: Channel, *, store: str) -> None:
+    """Leave behind an agent that waits, and a queue behind it; then die."""
+    from tests.replay.late import Late
+
+    session = wb.start(store, clock=SimulatedClock(1))
+    pid = wb.create_promise()
+    Late.get(1).wait_for.with_options(key="w").trigger(pid)
+    Late.get(1).count.with_options(key="c").trigger()
+    wb.run(session.at_rest())
+    channel.tell("pid", str(pid))
+    die()
+
+
+def go_on_late(channel: Channel, *, store: str, pid: str) -> dict[str, Any]:
+    """Open the store without the class, look, complete the promise; then define the class."""
+    session = wb.start(store, clock=SimulatedClock(2))
+    wb.run(session.at_rest())
+    before = {a.agent_id: a.status for a in session.agents()}
+    wb.complete_promise(wb.PromiseId.parse(pid), b"meanwhile")
+    wb.run(session.at_rest())
+    still = {a.agent_id: a.status for a in session.agents()}
+    from tests.replay.late import Late
+
+    wb.run(session.at_rest())
+    after = {a.agent_id: a.status for a in session.agents()}
+    results = [
+        wb.run(Late.get(1).wait_for.with_options(key="w")(wb.PromiseId.parse(pid))),
+        wb.run(Late.get(1).count.with_options(key="c")()),
+    ]
+    session.close()
+    return {"before": before, "still": still, "after": after, "results": results}
+
+
+def test_agents_of_an_undefined_class_wait_for_it(launcher: Launcher, tmp_path: Path) -> None:
+    """Agents whose class is not defined wait, visibly; once it is defined they go on by themselves, in order."""
+    store = tmp_path / "late.db"
+    left = launcher.run(begin_late, store=str(store))
+    assert left.status == -9
+    found = launcher.run(go_on_late, store=str(store), pid=left.told["pid"])
+    assert not found.error, found.error
+    assert found.result["before"] == {"Late(1)": "undefined"}
+    assert found.result["still"] == found.result["before"]
+    assert found.result["after"] == {"Late(1)": "idle"}
+    assert found.result["results"] == [[1, 2, "meanwhile"], 3]
+    assert violations(read_log(store)) == []
+
+
+@pytest.fixture(scope="module")
+def verdicts(launcher: Launcher, stranger: Launcher, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What became of each nondeterministic agent in a second process."""
+    store = tmp_path_factory.mktemp("nondeterministic") / "store.db"
+    acted = launcher.run(nondeterministic.first, store=str(store))
+    assert not acted.error, acted.error
+    found = stranger.run(nondeterministic.second, store=str(store))
+    assert not found.error, found.error
+    assert violations(read_log(store)) == []
+    result: dict[str, Any] = found.result
+    return result
+
+
+@pytest.mark.parametrize("kind", nondeterministic.KINDS)
+def test_nondeterminism_is_found(kind: str, verdicts: dict[str, Any]) -> None:
+    """Code that read something outside its oplog is stopped in a fresh process, with agent, index, what was and what is."""
+    assert isinstance(verdicts[kind], list), f"{kind} went on as if nothing was: {verdicts[kind]}"
+    agent, index, expected, got, line, text = verdicts[kind]
+    assert agent == f'Bad("{kind}")'
+    assert index >= 3
+    assert expected
+    assert got
+    assert str(index) in text
+    assert kind in {"result_only", "raises_or_not", "fork_or_not"} or "nondeterministic.py" in line
+
+
+def test_only_the_diverging_agents_stop(verdicts: dict[str, Any]) -> None:
+    """The agent beside them goes on, and has all that it had."""
+    assert verdicts["good"] == len(nondeterministic.KINDS) + 1
+    assert set(verdicts["failed"]) == {f'Bad("{kind}")' for kind in nondeterministic.KINDS}

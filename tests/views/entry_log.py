@@ -1,0 +1,116 @@
+"""Logs made by hand: what a runtime would have written, entry by entry."""
+
+from __future__ import annotations
+
+from workbench.model.entries import (
+    AgentCreated,
+    AgentForked,
+    Body,
+    CallDelivered,
+    CallMade,
+    Entry,
+    InvocationFinished,
+    InvocationStarted,
+    PromiseAwaited,
+    PromiseCompleted,
+    PromiseCreated,
+    PromiseDelivered,
+)
+
+BEGAN = 1_700_000_000_000_000_000
+MILLISECOND = 1_000_000
+
+
+class EntryLog:
+    """Writes entries with consistent numbers; every entry is a millisecond after the one before it."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._indices: dict[int, int] = {}
+        self.root = self.agent("Session()", by=0)
+
+    def put(self, agent: int, body: Body, invocation: int = 0) -> Entry:
+        """Write an entry; `agent` 0 makes it the first of a new agent."""
+        seq = len(self.entries) + 1
+        agent = agent or seq
+        self._indices[agent] = self._indices.get(agent, 0) + 1
+        entry = Entry(
+            seq,
+            agent,
+            self._indices[agent],
+            0,
+            invocation,
+            BEGAN + seq * MILLISECOND,
+            seq * MILLISECOND,
+            "lesson.py:7",
+            body,
+        )
+        self.entries.append(entry)
+        return entry
+
+    def agent(self, agent_id: str, by: int | None = None) -> int:
+        """A new agent; returns its uid."""
+        return self.put(
+            0, AgentCreated(agent_id, agent_id.partition("(")[0], "[]", self.root if by is None else by)
+        ).agent
+
+    def call(self, caller: int, target: int, *, awaited: bool = True, label: str | None = None) -> Entry:
+        """A call or, not `awaited`, a trigger."""
+        return self.put(caller, CallMade(target, "", "process", b"[]", awaited, None, label))
+
+    def start(self, call: Entry) -> None:
+        """The target begins the invocation."""
+        assert isinstance(call.body, CallMade)
+        self.put(call.body.target, InvocationStarted(call.body.method, b"[]", call.body.label), call.seq)
+
+    def finish(self, call: Entry, *, ok: bool = True) -> None:
+        """The invocation ends; nobody has been told yet."""
+        assert isinstance(call.body, CallMade)
+        self.put(call.body.target, InvocationFinished(ok, b"result" if ok else b"boom"), call.seq)
+
+    def deliver(self, call: Entry, *, ok: bool = True) -> None:
+        """The caller is told."""
+        self.put(call.agent, CallDelivered(call.index, ok, b"result"))
+
+    def work(self, caller: int, agent_id: str) -> Entry:
+        """A new child with an invocation under way; returns the call."""
+        call = self.call(caller, self.agent(agent_id, by=caller))
+        self.start(call)
+        return call
+
+    def promise(self, owner: int) -> int:
+        """A new promise; returns its index."""
+        return self.put(owner, PromiseCreated()).index
+
+    def await_promise(self, waiter: int, owner: int, promise: int) -> Entry:
+        """Somebody waits for it."""
+        return self.put(waiter, PromiseAwaited(owner, promise))
+
+    def complete(self, completer: int, owner: int, promise: int, *, first: bool = True) -> None:
+        """Somebody completes it."""
+        self.put(completer, PromiseCompleted(owner, promise, b"", first))
+
+    def give(self, wait: Entry) -> None:
+        """The payload reaches who waited."""
+        self.put(wait.agent, PromiseDelivered(wait.index, b""))
+
+    def fork(self, source: int, agent_id: str, *, inside: bool = True) -> int:
+        """A fork at the source's newest entry; returns its uid."""
+        cut = self._indices[source]
+        uid = self.put(0, AgentForked(agent_id, source, cut, inside)).agent
+        self._indices[uid] = cut + 1
+        return uid
+
+
+def fan_out(
+    children: int, *, done: int = 0, failed: int = 0, coordinator: str = "Coordinator()", name: str = "Worker({})"
+) -> EntryLog:
+    """One coordinator with children at work: the first `done` ended well, the next `failed` raised."""
+    log = EntryLog()
+    top = log.work(log.root, coordinator)
+    assert isinstance(top.body, CallMade)
+    calls = [log.work(top.body.target, name.format(i)) for i in range(children)]
+    for i, call in enumerate(calls[: done + failed]):
+        log.finish(call, ok=i < done)
+        log.deliver(call, ok=i < done)
+    return log
