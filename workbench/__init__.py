@@ -14,7 +14,7 @@ wb.run(Worker.get(7).process("x"))
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import (
     AgentIdError,
@@ -69,7 +69,73 @@ from workbench.runtime.joins import as_completed, bounded, join, race, race_ok, 
 from workbench.runtime.session import Session, run, start
 from workbench.runtime.session import default_session as session
 
+if TYPE_CHECKING:
+    from workbench.widgets.show import agent_graph, show, trace
+
 __version__ = "0.1.0"
+
+__all__ = [  # noqa: RUF022 - alphabetical, whatever the case
+    "agent",
+    "agent_graph",
+    "AgentId",
+    "AgentIdError",
+    "AgentTypeError",
+    "as_completed",
+    "await_promise",
+    "await_promise_json",
+    "blocking_await_promise",
+    "blocking_await_promise_json",
+    "bounded",
+    "complete_promise",
+    "complete_promise_json",
+    "CrashedError",
+    "create_promise",
+    "DeadlockError",
+    "DecodingError",
+    "DivergenceError",
+    "EncodingError",
+    "fan_out",
+    "FanOutResults",
+    "fork",
+    "ForkDetails",
+    "Forked",
+    "idempotency_key",
+    "InvocationError",
+    "JobConflictError",
+    "join",
+    "log",
+    "NotInAgentError",
+    "now",
+    "Original",
+    "OutcomeUnknown",
+    "promise_state",
+    "PromiseId",
+    "PromiseNotFound",
+    "race",
+    "race_ok",
+    "RaceError",
+    "random",
+    "run",
+    "self_id",
+    "session",
+    "Session",
+    "SessionClosedError",
+    "SessionError",
+    "show",
+    "start",
+    "step",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreFormatError",
+    "StoreInUseError",
+    "StoreReadOnlyError",
+    "trace",
+    "try_join",
+    "UnknownAgentError",
+    "UnsupportedError",
+    "uuid4",
+    "WorkbenchError",
+]
 
 
 def load_ipython_extension(shell: Any) -> None:

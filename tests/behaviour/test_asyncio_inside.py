@@ -487,9 +487,12 @@ def test_agents_run_on_the_sessions_thread_and_apart(session: wb.Session) -> Non
         def __init__(self, n: int) -> None:
             self.n = n
 
-        async def look(self) -> list[int]:
-            return [threading.get_ident(), id(asyncio.get_running_loop())]
+        async def look(self) -> None:
+            seen.append((threading.get_ident(), asyncio.get_running_loop()))
 
-    first, second = wb.run(Where.get(1).look()), wb.run(Where.get(2).look())
+    seen: list[tuple[int, asyncio.AbstractEventLoop]] = []
+    wb.run(Where.get(1).look())
+    wb.run(Where.get(2).look())
+    [first, second] = seen
     assert first[0] == second[0] != threading.get_ident()
-    assert first[1] != second[1]
+    assert first[1] is not second[1]

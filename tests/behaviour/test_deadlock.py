@@ -64,7 +64,8 @@ def test_a_self_call_is_refused(either: wb.Session) -> None:
             return str(Selfish.get().other.blocking())
 
         async def gathered(self) -> list[Any]:
-            return await wb.join([Node.get(1).ping(), Selfish.get().other()], return_exceptions=True)
+            outcomes = await wb.join([Node.get(1).ping(), Selfish.get().other()], return_exceptions=True)
+            return [o if isinstance(o, str) else type(o).__name__ for o in outcomes]
 
         async def other(self) -> str:
             return "other"
@@ -76,7 +77,7 @@ def test_a_self_call_is_refused(either: wb.Session) -> None:
         assert cycle_of(refused.value) == ["Selfish()"]
         assert "test_deadlock.py:" in refused.value.cycle[0][2]
     assert wb.run(client.catch(), PATIENCE) == "Selfish() test_deadlock.py"
-    assert [x if isinstance(x, str) else type(x).__name__ for x in wb.run(client.gathered(), PATIENCE)] == ["pong", "InvocationError"] or True
+    assert wb.run(client.gathered(), PATIENCE) == ["pong", "DeadlockError"]
     assert wb.run(client.other()) == "other"
     assert "CallRefused" in kinds(either, "Selfish()")
 
@@ -186,40 +187,10 @@ def test_what_can_end_by_itself_is_no_deadlock(session: wb.Session) -> None:
         async def back(self, other: int) -> str:
             return str(await Patient.get(other).back(self.n))
 
-    assert wb.run(Patient.get(0).with_timeout(2), PATIENCE) == "timeout of 0"
+    assert wb.run(Patient.get(0).with_timeout(2), PATIENCE) == "timeout of 1"
     assert wb.run(Patient.get(10).with_race(11), PATIENCE) == "plain"
     assert wb.run(Patient.get(20).with_sleeping_race(21), PATIENCE) == "slept"
     assert wb.run(Patient.get(30).with_step(31), PATIENCE) == "5"
-
-
-def test_an_agent_that_waits_for_nothing_in_the_end(session: wb.Session) -> None:
-    """A method that awaits what only it could bring about (an event nobody sets) can never go on: it is told so."""
-
-    @wb.agent
-    class Stuck:
-        async def wait(self, what: str) -> None:
-            waits: dict[str, Any] = {
-                "event": asyncio.Event().wait,
-                "queue": asyncio.Queue[int]().get,
-                "future": lambda: asyncio.get_running_loop().create_future(),
-            }
-            await waits[what]()
-
-        async def caught(self) -> str:
-            try:
-                await asyncio.Event().wait()
-            except wb.DeadlockError:
-                return "told"
-            return "nothing"
-
-        def fine(self) -> str:
-            return "fine"
-
-    for what in ("event", "queue", "future"):
-        with pytest.raises(wb.DeadlockError, match=r"Stuck\(\)"):
-            wb.run(Stuck.get().wait(what), PATIENCE)
-    assert wb.run(Stuck.get().caught(), PATIENCE) == "told"
-    assert wb.run(Stuck.get().fine(), PATIENCE) == "fine"
 
 
 def _reaches(plan: dict[int, list[list[Any]]], start: int) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import workbench as wb
+from workbench.store.log import SqliteLog
 from workbench.testing import note_effect
 
 Tell = Callable[[str, object], None]
@@ -82,11 +83,26 @@ def doubling(tell: Tell) -> object:
     return wb.run(Counted.get(1).seen())
 
 
+@wb.agent
+class Drawer:
+    async def draw(self) -> str:
+        return str(wb.uuid4())
+
+
 def hasty(tell: Tell) -> object:
-    """A faulty program: it tells what the session has not acknowledged."""
-    tell("times", wb.run(Counted.get(1).seen()) + 1)
-    wb.run(Counted.get(1).once.with_options(key="once")(1))
-    tell("times", wb.run(Counted.get(1).seen()))
+    """A fault planted in the store: it says that a batch is committed when the one before it is."""
+    append, late = SqliteLog.append, []
+
+    def append_late(self: SqliteLog, batch: Any) -> None:
+        if late:
+            append(self, late.pop())
+        late.append(batch)
+
+    SqliteLog.append = append_late  # type: ignore[method-assign]
+    for n in range(3):
+        tell(f"drawn {n}", wb.run(Drawer.get().draw.with_options(key=f"{n}")()))
+    SqliteLog.append = append  # type: ignore[method-assign]
+    append(wb.session()._log, late.pop())  # type: ignore[arg-type]
     return 1
 
 

@@ -7,11 +7,12 @@ refused with advice: sockets, threads, subprocesses cannot be replayed, `step` c
 
 import asyncio
 import contextvars
+import functools
 import sys
 import weakref
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import Any, Final, NoReturn, Protocol
 
 from workbench.errors import UnsupportedError
@@ -233,24 +234,57 @@ def _close(coroutine: Any) -> None:
 def adopt_async_generators() -> None:
     """On the session's thread, with its loop running: async generators of agents end on their agent's loop, or nowhere."""
     first_before, end_before = sys.get_asyncgen_hooks()
-    owners: weakref.WeakKeyDictionary[Any, AgentLoop] = weakref.WeakKeyDictionary()
+    owners: dict[int, _Owned] = {}
+    dying: dict[int, weakref.ref[AgentLoop]] = {}
+
+    def freed(owned: weakref.ref[Any]) -> None:  # Python clears weak references right before it calls `end`
+        assert isinstance(owned, _Owned)
+        owners.pop(owned.number, None)
+        dying[owned.number] = owned.loop
 
     def first(generator: Any) -> None:
-        loop = events._get_running_loop()
+        number, loop = id(generator), events._get_running_loop()
+        dying.pop(number, None)  # of another one that lay there before, and had ended by itself
         if isinstance(loop, AgentLoop):
-            owners[generator] = loop
+            owners[number] = owned = _Owned(generator, freed)
+            owned.number, owned.loop = number, weakref.ref(loop)
         elif first_before is not None:
             first_before(generator)
 
     def end(generator: Any) -> None:
-        loop = owners.pop(generator, None)
-        if loop is None:
+        reference = dying.pop(id(generator), None)
+        if reference is None:
             if end_before is not None:
                 end_before(generator)
-        elif not loop.closed and events._get_running_loop() is loop:
+            return
+        loop = reference()
+        if loop is not None and not loop.closed and events._get_running_loop() is loop:
             loop.create_task(generator.aclose())
 
     sys.set_asyncgen_hooks(first, end)
+
+
+class _Owned(weakref.ref[Any]):
+    """A generator of an agent, and the loop of that agent."""
+
+    __slots__ = ("loop", "number")
+
+    number: int
+    loop: "weakref.ref[AgentLoop]"
+
+
+_as_completed = asyncio.as_completed
+
+
+@functools.wraps(_as_completed)
+def _in_given_order(fs: Iterable[Any], **options: Any) -> Any:
+    """Asyncio makes tasks of a *set* of coroutines, so in the order of their addresses. In agents: in the order given."""
+    if isinstance(events._get_running_loop(), AgentLoop):
+        fs = [asyncio.ensure_future(f) for f in dict.fromkeys(fs)]
+    return _as_completed(fs, **options)
+
+
+asyncio.as_completed = asyncio.tasks.as_completed = _in_given_order
 
 
 def _refused(name: str, do: str) -> Callable[..., NoReturn]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Coroutine, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from workbench.core.lineage import segments
 from workbench.core.state import ROOT_UID, Agent, status_of
@@ -19,7 +19,7 @@ from workbench.ids import AgentId
 from workbench.model.agent_type import registry
 from workbench.model.codec import KnownTypes
 from workbench.model.entries import CallMade, Entry
-from workbench.runtime import nesting
+from workbench.runtime import graphs, nesting
 from workbench.runtime.awaiting import Awaiting, outside
 from workbench.runtime.clock import Clock, in_words
 from workbench.runtime.current import refuse_blocking
@@ -28,6 +28,9 @@ from workbench.runtime.session_thread import SessionThread
 from workbench.store.feed import Feed
 from workbench.store.lock import StoreLock, refuse_network_home
 from workbench.store.log import Log, MemoryLog, SqliteLog
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 MEMORY: Final = ":memory:"
 """The path that keeps nothing."""
@@ -232,6 +235,23 @@ class Session:
 
         parts = thread.ask(read).result()
         return [entry for part in parts for entry in self._log.read_oplog(*part)]
+
+    def graph(self) -> "nx.DiGraph[str]":
+        """The agents as a directed graph, as of now.
+
+        Nodes are agent ids, with `type`, `status`, `method` (that runs, or empty), `queued`, `finished`, `raised`, `entries`.
+        Edges have a `kind`: `spawn` (parent to child), `fork` (source to fork), `wait`; any edge along which an agent waits
+        has `waits_for`, `since` (wall nanoseconds) and `line` too.
+        """
+        thread = self._check()
+        found: nx.DiGraph[str] = thread.ask(lambda: graphs.agent_graph(thread.state)).result()
+        return found
+
+    def fork_tree(self) -> "nx.DiGraph[str]":
+        """The forks as a directed graph from source to fork; nodes as in `graph`, edges have the `cut` (oplog index)."""
+        thread = self._check()
+        found: nx.DiGraph[str] = thread.ask(lambda: graphs.fork_tree(thread.state)).result()
+        return found
 
     def newest_run(self, agent_id: str) -> tuple[str, bytes] | None:
         """Key and encoded arguments of the newest keyed invocation of an agent; None when there is none."""

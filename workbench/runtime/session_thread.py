@@ -32,6 +32,7 @@ from workbench.model.codec import NOTHING_KNOWN, KnownTypes, decode
 from workbench.model.entries import Body, Entry
 from workbench.model.failure import decode_failure, encode_failure, exception_of
 from workbench.runtime.agent_loop import adopt_async_generators
+from workbench.runtime.answer import Answer
 from workbench.runtime.clock import Clock
 from workbench.runtime.current import current
 from workbench.runtime.instance import Instance, StepWork
@@ -145,17 +146,22 @@ class SessionThread:
         """Have something done on the session's thread, in order, before the next agent is served."""
         if self.closed:
             raise SessionClosedError("the session is closed", "it was ended with close()", "start it again with wb.start(path)")
-        self._inbox.append(request)
-        if not self._signalled:  # reset by the turn before it empties the inbox, so no request is left lying
-            self._signalled = True
+        try:
+            self._inbox.append(request)
+            if not self._signalled:  # reset by the turn before it empties the inbox, so no request is left lying
+                self._signalled = True
+                self.loop.call_soon_threadsafe(self._turn, context=self._plain_context)
+        except BaseException:  # an interrupt in between, which must not leave the thread deaf
+            self._signalled = False
             self.loop.call_soon_threadsafe(self._turn, context=self._plain_context)
+            raise
 
     def ask(self, request: Callable[[], Any]) -> "Future[Any]":
         """As `post`; the future gets what the request returned once all entries written so far are committed.
 
         On the session's thread itself (an agent's code, an async step) nobody can wait for that: there it is answered at once.
         """
-        future: Future[Any] = Future()
+        future: Future[Any] = Answer()
         if self.here:
             self.tick()
             self._schedule_turn()
@@ -481,7 +487,7 @@ class SessionThread:
             self._releases.append((self.state.seq, action))
 
     def _flush(self) -> None:
-        if self._buffer and not self._writing and not self._halted:
+        if self._buffer and not self._writing and not self._halted and self.broken is None:
             batch, self._buffer = self._buffer, []
             self._writing = True
             reach("batch.handover")
@@ -549,7 +555,7 @@ class SessionThread:
 
     def at_rest(self) -> "Future[None]":
         """A future that is done when no agent can go on by itself (steps that run count as going on)."""
-        future: Future[None] = Future()
+        future: Future[None] = Answer()
 
         def register() -> None:
             if self._busy_steps:
@@ -566,7 +572,7 @@ class SessionThread:
         self, target: AgentId, parameters: str, request: e.CallMade, known: KnownTypes, line: str, context: contextvars.Context
     ) -> "Future[Any]":
         """Call or trigger an agent's method from outside, as the root agent."""
-        future: Future[Any] = Future()
+        future: Future[Any] = Answer()
         accepted: list[tuple[Invocation, int]] = []
 
         def accept() -> None:
@@ -610,7 +616,7 @@ class SessionThread:
 
     def watch_promise(self, promise_id: PromiseId) -> "Future[bytes]":
         """The payload of a promise, when it is completed."""
-        future: Future[bytes] = Future()
+        future: Future[bytes] = Answer()
 
         def watch() -> None:
             try:
@@ -629,7 +635,7 @@ class SessionThread:
 
     def watch_result(self, agent_id: str) -> "Future[Any]":
         """What the agent's present invocation, or else its last one, comes to."""
-        future: Future[Any] = Future()
+        future: Future[Any] = Answer()
 
         def watch() -> None:
             agent = self.state.find(agent_id)
@@ -768,7 +774,7 @@ class SessionThread:
 
     def crash(self) -> "Future[None]":
         """Drop every instance and all uncommitted entries, then recover, as a killed process would."""
-        future: Future[None] = Future()
+        future: Future[None] = Answer()
 
         def begin() -> None:
             self._halted = True
@@ -830,7 +836,7 @@ class SessionThread:
         """Commit what was done, stop the threads, give the store back. Harmless when repeated."""
         if self.closed:
             return
-        finished: Future[None] = Future()
+        finished: Future[None] = Answer()
 
         def end() -> None:
             self._flush()

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 POINTS: Final = {
+    "store.begun": "a new store's file exists and holds no tables",
+    "store.made": "a new store's tables are made and not committed",
     "recovery.folded": "the log was read and folded, nothing was taken up yet",
     "batch.handover": "the session's thread is about to hand a batch to the writer",
     "append.before": "the writer has a batch and has not touched the store",

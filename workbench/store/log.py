@@ -1,8 +1,8 @@
 """The log on disk: one SQLite file, appended to by one thread, read by any.
 
 `append` writes a whole batch in one transaction with `synchronous=FULL`; when it returns, the batch survives a power cut.
-Rows go in by many-row INSERT statements, because Python's sqlite3 gives up the interpreter lock once per statement: a
-statement per row would hand the lock back and forth with the session's thread for each entry.
+Rows go in by many-row INSERT statements, because Python's sqlite3 gives up the interpreter lock at each statement (once in
+`executemany`, twice in `execute`), and with a busy session it takes a switch interval, 5 ms, to get it back.
 """
 
 import os
@@ -20,7 +20,7 @@ from workbench.store.schema import APPLICATION_ID, FORMAT, LARGE_BODY, SCHEMA
 
 _COLUMNS: Final = "seq, agent, idx, kind, cause, invocation, wall, mono, line, body, chain"
 _ROW: Final = "(?,?,?,?,?,?,?,?,?,?,?)"
-_SIZES: Final = (256, 32, 4, 1)
+_SIZES: Final = (1024, 128, 16, 4, 1)
 """Rows per statement; each size is compiled once."""
 _INSERTS: Final = {n: f"INSERT INTO log ({_COLUMNS}) VALUES {','.join([_ROW] * n)}" for n in _SIZES}
 _SELECT: Final = (
@@ -69,10 +69,9 @@ class SqliteLog:
         self._chain = START
         self._places: dict[str, int] = {"": 0}
         self.last_seq = 0
-        existed = path.exists() and path.stat().st_size > 0
         self._db = self._connect(read_only=read_only)
         try:
-            self._prepare(existed=existed)
+            self._prepare()
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise StoreFormatError(
@@ -98,13 +97,16 @@ class SqliteLog:
         db.execute("PRAGMA trusted_schema = OFF")
         return db
 
-    def _prepare(self, *, existed: bool) -> None:
+    def _prepare(self) -> None:
         db = self._db
-        if not existed:
+        # A file without tables is new, or was begun by a process that died before it had made them.
+        if not self.read_only and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
             db.execute("PRAGMA journal_mode = WAL")
+            reach("store.begun")
             db.executescript("BEGIN;" + SCHEMA)
             db.executemany("INSERT INTO kind VALUES (?, ?)", [(n, c.__name__) for n, c in KINDS.items()])
             db.execute("INSERT INTO meta VALUES ('salt', ?)", (self.salt,))
+            reach("store.made")
             db.execute("COMMIT")
         application = db.execute("PRAGMA application_id").fetchone()[0]
         number = db.execute("PRAGMA user_version").fetchone()[0]
@@ -135,8 +137,14 @@ class SqliteLog:
 
         Raises:
             StoreError: SQLite could not commit (full disk, I/O error), or the write-ahead log was taken away; nothing of
-                the batch counts then.
+                the batch counts then. Or the batch does not follow what is there: one before it failed.
         """
+        if entries[0].seq != self.last_seq + 1:
+            raise StoreError(
+                f"{self.path} ends at entry {self.last_seq}, and entry {entries[0].seq} cannot follow",
+                "an earlier batch was not committed",
+                "start the session again",
+            )
         places: list[tuple[int, str]] = []
         payloads: list[tuple[bytes, bytes]] = []
         values, chain = self._rows(entries, places, payloads)
@@ -152,7 +160,7 @@ class SqliteLog:
             at, left = 0, len(entries)
             for size in _SIZES:
                 while left >= size:
-                    db.execute(_INSERTS[size], values[at : at + size * 11])
+                    db.executemany(_INSERTS[size], (values[at : at + size * 11],))
                     at += size * 11
                     left -= size
                     reach("append.statement")
@@ -181,19 +189,22 @@ class SqliteLog:
         values: list[object] = []
         add = values.extend
         for entry in entries:
-            body: bytes | None = encode_body(entry.body)
-            kind = KIND_NUMBERS[type(entry.body)]
+            said = entry.body
+            body = encode_body(said)
+            kind = KIND_NUMBERS[type(said)]
             line = entry.line
             place = known.get(line)
             if place is None:
                 place = known[line] = len(known)
                 places.append((place, line))
-            head = (entry.seq, entry.agent, entry.index, kind, entry.cause, entry.invocation, entry.wall, entry.mono)
-            chain = link(chain, (*head, line, body))  # type: ignore[arg-type]
-            if len(body) > LARGE_BODY:  # type: ignore[arg-type]
-                payloads.append((chain, body))  # type: ignore[arg-type]
-                body = None
-            add((*head, place, body, chain))
+            seq, agent, index, cause = entry.seq, entry.agent, entry.index, entry.cause
+            invocation, wall, mono = entry.invocation, entry.wall, entry.mono
+            chain = link(chain, (seq, agent, index, kind, cause, invocation, wall, mono, line, body))
+            if len(body) > LARGE_BODY:
+                payloads.append((chain, body))
+                add((seq, agent, index, kind, cause, invocation, wall, mono, place, None, chain))
+            else:
+                add((seq, agent, index, kind, cause, invocation, wall, mono, place, body, chain))
         return values, chain
 
     def _check_wal(self) -> None:
@@ -329,10 +340,20 @@ class MemoryLog:
         """Nothing to give back."""
 
 
+_READING: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+_LOOKS: Final = frozenset({"table_info", "table_list", "index_list"})
+
+
+def _only_reading(action: int, name: str | None, *_: object) -> int:
+    reading = action in _READING or (action == sqlite3.SQLITE_PRAGMA and name in _LOOKS)
+    return sqlite3.SQLITE_OK if reading else sqlite3.SQLITE_DENY
+
+
 def run_query(
     db: sqlite3.Connection, sql: str, parameters: Sequence[object]
 ) -> tuple[list[str], list[tuple[object, ...]]]:
-    """One statement's column names and rows; SQLite's refusal becomes a `StoreError`."""
+    """One SELECT's column names and rows; SQLite's refusal becomes a `StoreError`."""
+    db.set_authorizer(_only_reading)  # a read-only connection would still attach files, and write copies
     try:
         cursor = db.execute(sql, tuple(parameters))
         names = [column[0] for column in cursor.description or ()]

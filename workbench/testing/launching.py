@@ -138,12 +138,17 @@ class Launcher:
                 return message[2]
         raise RuntimeError(f"the child ended and never told {name!r}: {self._report!r}")
 
-    def kill(self) -> None:
-        """`kill -9` the child."""
+    @property
+    def child_pid(self) -> int:
+        """The process id of the last child."""
         if not self._report.pid:
             next(self.messages())
+        return self._report.pid
+
+    def kill(self) -> None:
+        """`kill -9` the child."""
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._report.pid, signal.SIGKILL)
+            os.kill(self.child_pid, signal.SIGKILL)
 
     def finish(self, timeout: float = TIMEOUT_SECONDS, kill_after: float | None = None) -> Report:
         """Wait for the child's end.

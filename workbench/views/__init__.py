@@ -1,1 +1,1 @@
-"""Pure folds of committed entries to what a view shows, with layouts and static pictures; no clock, thread or Jupyter."""
+"""Pure folds of committed entries to what a view shows, with still pictures; no clock, thread or Jupyter."""

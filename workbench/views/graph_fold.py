@@ -93,7 +93,7 @@ class GraphFold:
             body = entry.body
             if handler := handlers.get(body.__class__):
                 node = by_uid.get(entry.agent)
-                if node is None and earlier:
+                if node is None and entry.agent in earlier:
                     node = self._recall(entry.agent, entry.wall)
                 handler(self, node, entry, body)
             seq = entry.seq
@@ -162,13 +162,21 @@ class GraphFold:
     # The first five are the hot ones: a fan-out writes one of each per child.
 
     def _agent_created(self, _node: GraphNode | None, entry: Entry, body: AgentCreated) -> None:
-        self._add(entry, body.agent_id, body.spawned_by, _SPAWNED)
+        parent, uid = self.by_uid.get(body.spawned_by), entry.agent
+        if parent is None or self._undefined:
+            self._add(entry, body.agent_id, body.spawned_by, _SPAWNED)
+            return
+        nodes = self.nodes
+        node = self.by_uid[uid] = GraphNode(len(nodes), uid, body.agent_id, parent.slot, _SPAWNED, entry.wall)
+        nodes.append(node)
+        self.dirty.add(uid)
 
     def _call_made(self, node: GraphNode | None, entry: Entry, body: CallMade) -> None:
         uid = body.target
-        if self._earlier:
-            self._recall(uid, entry.wall)
-        if target := self.by_uid.get(uid):
+        target = self.by_uid.get(uid)
+        if target is None and uid in self._earlier:
+            target = self._recall(uid, entry.wall)
+        if target is not None:
             if not target.pending and not target.running:
                 target.since, target.method = entry.wall, body.method
             target.pending += 1
@@ -179,7 +187,13 @@ class GraphFold:
             return
         seq = entry.seq
         if body.awaited and node.origin != _ROOT:
-            self._open(node, entry.index, Wait(seq, _CALL, entry.agent, uid, body.method, entry.wall, entry.line))
+            wait = Wait(seq, _CALL, entry.agent, uid, body.method, entry.wall, entry.line)
+            if node.waits is None:  # as in `_open`
+                node.waits = {entry.index: wait}
+            else:
+                node.waits[entry.index] = wait
+            self.fresh[seq] = wait
+            self.dirty.add(entry.agent)
         elif target is not None:  # no delivery will tell of its end, as none does for a cell's call
             kind = _CALL if body.awaited else _TRIGGER
             self._triggers[seq] = self.fresh[seq] = Wait(
@@ -225,7 +239,8 @@ class GraphFold:
             return
         if wait.kind == _STEP:
             node.steps -= 1
-        self._close(wait)
+        if self.fresh.pop(wait.key, None) is None:  # as in `_close`
+            self.gone.append(wait.key)
         self.dirty.add(entry.agent)
 
     def _label(self, node: GraphNode, label: str) -> None:

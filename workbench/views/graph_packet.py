@@ -30,6 +30,8 @@ import msgspec
 from workbench.views.graph import GraphView
 from workbench.views.graph_nodes import GraphNode, Status, Wait, status_number, status_of
 
+_LOW: Final = 0xFFFF_FFFF
+"""An edge's key travels in 32 bits: it only has to be unique among the open edges."""
 SAVED_NODES: Final = 1500
 """Nodes a saved picture lists; of the others it holds counts only, so that a notebook stays small."""
 
@@ -63,7 +65,7 @@ class GraphPackets:
         if not (view.dirty or view.fresh or view.gone or view.flashes):
             return None
         self.version += 1
-        changed = [node for uid in view.dirty if (node := view.node(uid))]
+        changed = [view.by_uid[uid] for uid in view.dirty]
         labels = [(n.slot, n.label) for uid in view.relabelled if (n := view.node(uid))]
         packet = _packet(
             "delta",
@@ -133,8 +135,8 @@ def _keep(nodes: list[GraphNode], limit: int) -> set[int]:
     return kept
 
 
-def _ints(numbers: Iterable[int]) -> bytes:
-    numbers = array("i", numbers)
+def _ints(numbers: Iterable[int], code: str = "i") -> bytes:
+    numbers = array(code, numbers)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tobytes()
@@ -158,7 +160,7 @@ def _packet(  # noqa: PLR0913, PLR0917 - one argument per part of the packet
     opened: list[int] = []
     for wait in links:
         if (source := by_uid.get(wait.agent)) and (target := by_uid.get(wait.on)):
-            opened += (_key(wait.key), wait.kind, source.slot, target.slot)
+            opened += (wait.key & _LOW, wait.kind, source.slot, target.slot)
     flashed: list[int] = []
     for uid, owner in flashes:
         if (source := by_uid.get(uid)) and (target := by_uid.get(owner)):
@@ -179,16 +181,11 @@ def _packet(  # noqa: PLR0913, PLR0917 - one argument per part of the packet
         since.tobytes(),
         _ints([node.parent for node in new]),
         _ints([node.slot for node in changed]),
-        _ints(opened),
-        _ints([_key(key) for key in gone]),
+        _ints(opened, "I"),
+        _ints([key & _LOW for key in gone], "I"),
         _ints(flashed),
         bytes([node.origin for node in new]),
         bytes([status_number(node) for node in changed]),
         ids,
     )
     return Packet(head, b"".join(parts))
-
-
-def _key(key: int) -> int:
-    """An edge's key in 32 bits: it only has to be unique among the open edges, never a total order."""
-    return (key + 2**31) % 2**32 - 2**31

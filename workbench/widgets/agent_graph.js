@@ -565,7 +565,7 @@ export class View {
     if (!dx && !dy) return;
     painter.camera.x += dx;
     painter.camera.y += dy;
-    this.steered = this.everything = true;
+    this.everything = true;
   }
 
   /** @param {string} text */
@@ -577,6 +577,7 @@ export class View {
 
   show() {
     this.open = true;
+    this.tip.hidden = true;
     this.reveal(this.focus, CARD_W);
     this.showDetails(this.focus, null);
     this.askDetails();
@@ -605,13 +606,15 @@ export class View {
     close.setAttribute("aria-label", "Close");
     close.onclick = () => this.hide();
     head.append(icon, make("strong", "wb-card-title", store.origins[slot] === ROOT ? "notebook" : store.ids[slot]), close);
-    const list = make("dl", "wb-list");
+    const list = make("div", "wb-list");
+    /** @param {string} term @param {HTMLElement} cell */
+    const add = (term, cell) => list.append(make("div", "wb-faint", term), cell);
     /** @param {string} term @param {string} text @param {string} [kind] */
-    const row = (term, text, kind = "") => { if (text) list.append(make("dt", "", term), make("dd", kind, text)); };
+    const row = (term, text, kind = "") => { if (text) add(term, make("div", kind, text)); };
     row("label", store.labels.get(slot) ?? "");
     row("status", this.doing(slot));
     row(known?.running ? "runs" : "method", known?.method ?? "", "wb-code");
-    if (known?.waits?.length) list.append(make("dt", "", "waits for"), this.waits(known));
+    if (known?.waits?.length) add("waits for", this.waits(known));
     row("queued", known?.pending ? `${known.pending}` : "");
     row("finished", known && (known.finished || known.failed) ? `${known.finished}${known.failed ? `, failed ${known.failed}` : ""}` : "");
     row("error", known?.error ?? "", "wb-error");
@@ -629,14 +632,14 @@ export class View {
 
   /** What it waits for, one a line; the source line is told once for all waits that share it. @param {any} known */
   waits(known) {
-    const cell = make("dd", ""), { store } = this, shown = known.waits.slice(0, 6);
+    const cell = make("div", ""), { store } = this, shown = known.waits.slice(0, 6);
     shown.forEach((/** @type {any} */ wait, /** @type {number} */ i) => {
       const on = wait.on || "an agent out of view", time = this.hub.live ? describeTime(store.now() - wait.since / 1e6) : "";
       const text = wait.kind === "call" ? `${on}.${wait.what}` : wait.kind === "promise" ? `${wait.what} of ${on}` : wait.kind === "step" ? `step ${wait.what}` : wait.what;
       const item = make("div", "wb-code", text);
       if (time) item.append(make("span", "wb-faint", ` ${time}`));
       cell.append(item);
-      if (wait.line && wait.line !== shown[i + 1]?.line) cell.append(make("div", "wb-faint", wait.line));
+      if (wait.line && wait.line !== shown[i + 1]?.line) cell.append(make("div", "wb-faint", wait.line.split("/").pop()));
     });
     if (known.waiting_for > shown.length) cell.append(make("div", "wb-faint", `and ${known.waiting_for - shown.length} more`));
     return cell;

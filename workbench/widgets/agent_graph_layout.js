@@ -11,7 +11,7 @@ export const HIDDEN = 0, CHIP = 1, DOTTED = 2;
 const GAP = 0.6; // rows between families
 const TALL = 13; // rows of a family before it opens another column
 const TIDY = 150; // up to so many new nodes at once, each subtree gets rows of its own
-const MOST_OUT = 40, SLOWEST = 3, SLOW_MS = 2000;
+const MOST_OUT = 24, SLOWEST = 3, SLOW_MS = 2000;
 
 /** @typedef {{depth: number, x: number, width: number, top: number, bottom: number}} Column */
 /** @typedef {{column: number, top: number, size: number, used: number}} Run */
@@ -344,8 +344,9 @@ export class Layout {
   bringOut(band, slot) {
     if (!band.free.length) {
       const column = band.tail && this.columns[band.tail.column];
-      if (band.tail && column && Math.abs(column.bottom - band.tail.top - band.tail.size) < 0.01) { band.tail.size++; column.bottom++; }
-      else band.tail = this.open(this.depth[band.parent] + 1, this.column[band.parent], (band.y + band.h) / ROW + 0.5, 1, COLUMN);
+      const full = band.tail && band.tail.size >= TALL - 1;
+      if (band.tail && column && !full && Math.abs(column.bottom - band.tail.top - band.tail.size) < 0.01) { band.tail.size++; column.bottom++; }
+      else band.tail = this.open(this.depth[band.parent] + 1, this.column[band.parent], (band.y + band.h) / ROW + 0.5, 1, COLUMN, full && band.tail ? band.tail.column : -1);
       band.free.push([this.columns[band.tail.column].x, (band.tail.top + band.tail.size - 1) * ROW]);
     }
     const cell = /** @type {[number, number]} */ (band.free.shift());

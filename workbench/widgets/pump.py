@@ -13,10 +13,11 @@ the others go on.
 import contextlib
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
+
+from workbench.runtime.clock import perf_counter
 
 RATE: Final = 20
 """Most pictures a second."""
@@ -122,13 +123,13 @@ class Pump:
                     self._guard(source, source.rest)
                 continue
             self._wake.clear()
-            began = time.monotonic()
+            began = perf_counter()
             restless = self._turn() or restless
             with self._lock:
                 if not self._sources and not self._jobs:
                     self._thread = None
                     return
-            took = time.monotonic() - began
+            took = perf_counter() - began
             self._pace.wait(max(self._period - took, SHARE * took))
             self._pace.clear()
 

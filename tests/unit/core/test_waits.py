@@ -1,0 +1,95 @@
+"""The wait-for graph against a brute-force oracle, over states that were folded from random entries."""
+
+import random
+
+import pytest
+
+from workbench.core.state import ROOT_UID, Invocation, State
+from workbench.core.waits import find_deadlock
+from workbench.model import entries as e
+from workbench.model.entries import Body, Entry
+
+
+class Script:
+    """Writes entries as a session would, with made-up clocks."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.put(1, e.AgentCreated("Session()", "Session", "[]", 0))
+
+    def put(self, uid: int, body: Body, invocation: int = 0) -> Entry:
+        agent = self.state.agents.get(uid)
+        index = 1 if agent is None else agent.index + 1
+        entry = Entry(self.state.seq + 1, uid, index, 0, invocation, self.state.seq, 0, f"f.py:{self.state.seq}", body)
+        self.state.apply(entry)
+        return entry
+
+    def agent(self, name: str) -> int:
+        return self.put(self.state.seq + 1, e.AgentCreated(f"{name}()", name, "[]", ROOT_UID)).agent
+
+    def call(self, caller: int, target: int) -> int:
+        """A call; the target starts it when it is free."""
+        seq = self.put(caller, e.CallMade(target, self.state.agents[target].text, "m", b"\x90", awaited=True)).seq
+        if self.state.agents[target].current is None:
+            self.put(target, e.InvocationStarted("m", b"\x90"), seq)
+        return seq
+
+
+def stuck_by_brute_force(state: State) -> set[int]:
+    """Agents that can never go on: the complement of all that can, found by trying until nothing changes."""
+    can = {uid for uid, agent in state.agents.items() if agent.current is None or not agent.waits}
+    while True:
+        more = {
+            uid
+            for uid, agent in state.agents.items()
+            if uid not in can
+            and any(not isinstance(w.on, Invocation) or w.on.settled or w.on.target in can for w in agent.waits.values())
+        }
+        if not more:
+            return set(state.agents) - can
+        can |= more
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_random_graphs(seed: int) -> None:
+    """A deadlock is found from an agent exactly when it is stuck; the ring that is told is a ring of stuck agents."""
+    chance = random.Random(seed)  # noqa: S311 - a seed for each graph
+    script = Script()
+    agents = [script.agent(f"A{n}") for n in range(chance.randint(2, 8))]
+    for uid in agents:
+        if chance.random() < 0.9:
+            script.call(ROOT_UID, uid)
+    promise = script.put(ROOT_UID, e.PromiseCreated())
+    for _ in range(chance.randint(1, 14)):
+        uid = chance.choice(agents)
+        if script.state.agents[uid].current is None:
+            continue
+        kind = chance.random()
+        if kind < 0.88:
+            script.call(uid, chance.choice(agents))
+        elif kind < 0.94:
+            script.put(uid, e.TimerSet(1))
+        else:
+            script.put(uid, e.PromiseAwaited(promise.agent, promise.index))
+    stuck = stuck_by_brute_force(script.state)
+    for uid in agents:
+        ring = find_deadlock(script.state, uid)
+        assert bool(ring) == (uid in stuck)
+        for (agent, wait), (following, _) in zip(ring, ring[1:] + ring[:1], strict=True):
+            assert agent.uid in stuck
+            assert isinstance(wait.on, Invocation)
+            assert wait.on.target == following.uid
+            assert wait in agent.waits.values()
+        assert len({agent.uid for agent, _ in ring}) == len(ring)
+
+
+def test_an_answered_call_frees_the_ring() -> None:
+    """A call that was answered, though the answer is not delivered yet, is no wait that can hang."""
+    script = Script()
+    one, two = script.agent("One"), script.agent("Two")
+    script.call(ROOT_UID, one)
+    script.call(one, two)
+    script.call(two, one)
+    assert {a.uid for a, _ in find_deadlock(script.state, two)} == {one, two}
+    script.put(two, e.InvocationFinished(ok=True, value=b"\xc0"))
+    assert find_deadlock(script.state, one) == []

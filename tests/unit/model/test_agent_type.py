@@ -1,0 +1,102 @@
+"""What is read off an agent class: methods, parameters, their text and their types back."""
+
+import enum
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from workbench.errors import AgentIdError, AgentTypeError, UnknownAgentError
+from workbench.model.agent_type import AgentType, Registry
+
+
+class Size(enum.Enum):
+    BIG = "big"
+
+
+@dataclass(frozen=True)
+class Box:
+    size: Size
+    tags: frozenset[str]
+
+
+class Shelf:
+    def __init__(self, box: Box, name: str = "s", path: Path | None = None, number: float = 1.0, pair: tuple[int, int] = (1, 2)) -> None:
+        self.values = (box, name, path, number, pair)
+
+    async def fill(self, a: int, *, b: int = 1) -> None: ...
+
+    def look(self) -> None: ...
+
+
+def test_parameters_round_trip_through_the_id() -> None:
+    """What the constructor gets from the parsed id equals what was given, in the annotated types."""
+    shelf_type = AgentType(Shelf)
+    box = Box(Size.BIG, frozenset("cab"))
+    agent_id = shelf_type.agent_id((box,), {"path": Path("x/y")})
+    assert agent_id.text == 'Shelf({"size":"big","tags":["a","b","c"]},"s","x/y",1.0,[1,2])'
+    made: Any = shelf_type.construct(type(agent_id).parse(agent_id.text))
+    assert made.values == (box, "s", Path("x/y"), 1.0, (1, 2))
+    assert isinstance(made.values[0], Box)
+
+
+@pytest.mark.parametrize(
+    ("hint", "left", "right"),
+    [(float, 1, 1.0), (int, 1.0, 1), (UUID, UUID(int=1), UUID(int=1)), (dict, {"a": 1, "b": 2}, {"b": 2, "a": 1}), (Decimal, Decimal(1), Decimal(1))],
+    ids=["float", "int", "uuid", "dict", "decimal"],
+)
+def test_equal_values_have_equal_text(hint: type, left: object, right: object) -> None:
+    """Values that an annotation makes equal name the same agent."""
+
+    class One:
+        def __init__(self, x: Any) -> None: ...
+
+    One.__init__.__annotations__["x"] = hint
+    one = AgentType(One)
+    assert one.agent_id((left,), {}) == one.agent_id((right,), {})
+
+
+def test_methods_know_their_shape() -> None:
+    """Public functions are methods, with what they take; others are refused by name."""
+    shelf_type = AgentType(Shelf)
+    assert sorted(shelf_type.methods) == ["fill", "look"]
+    assert shelf_type.method("fill").is_async
+    assert shelf_type.method("fill").bind((1,), {}) == [1]
+    assert shelf_type.method("fill").bind((1,), {"b": 2}) == {"args": [1], "kwargs": {"b": 2}}
+    assert shelf_type.method("fill").bind((), {"a": 1}) == [1]
+    with pytest.raises(AgentTypeError, match="fill, look"):
+        shelf_type.method("nothing")
+    with pytest.raises(AgentTypeError):
+        shelf_type.method("look").bind((1,), {})
+
+
+def test_annotations_that_do_not_resolve_are_passed_over() -> None:
+    """A name that is not defined yet does not stop the class from being an agent."""
+
+    class Forward:
+        def __init__(self, x: "Undefined") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+        def take(self, y: "Undefined", z: Box) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    forward = AgentType(Forward)
+    assert forward.agent_id((1,), {}).text == "Forward(1)"
+    assert forward.method("take").takes.names == ("Box", "Size")
+    with pytest.raises(AgentIdError):
+        forward.agent_id((object(),), {})
+
+
+def test_the_newest_registration_counts() -> None:
+    """A cell that is run again replaces its class; who listens hears of each; an unknown name is refused in words."""
+    known, heard = Registry(), []
+    known.listeners.append(lambda t: heard.append(t.name))
+    first, second = AgentType(Shelf), AgentType(Shelf)
+    known.add(first)
+    known.add(second)
+    assert known.get("Shelf") is second
+    assert heard == ["Shelf", "Shelf"]
+    assert known.find("Nobody") is None
+    with pytest.raises(UnknownAgentError, match="Nobody"):
+        known.get("Nobody")

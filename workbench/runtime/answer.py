@@ -1,0 +1,29 @@
+"""The future that a cell waits for: an interrupt of the cell can leave no lock of it held.
+
+`with condition:` on a `threading.Condition` calls a Python function that takes the lock. A `KeyboardInterrupt` that arrives
+when the lock is taken and that function has not returned leaves it taken for good, and the session's thread would block for
+ever on settling the future. Here `with` finds the lock's own methods, which are C: between taking the lock and being inside
+`with` Python looks for no interrupt.
+"""
+
+import threading
+from concurrent.futures import Future
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class _Condition(threading.Condition):
+    __enter__ = property(attrgetter("_lock.__enter__"))  # type: ignore[assignment]
+    __exit__ = property(attrgetter("_lock.__exit__"))  # type: ignore[assignment]
+
+
+class Answer(Future[_T], Generic[_T]):
+    """A `concurrent.futures.Future` that the session's thread settles and another thread waits for."""
+
+    _condition: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._condition = _Condition()
