@@ -24,6 +24,12 @@ MAX_PARAMETER_DEPTH: Final = 32
 ROOT_ID: Final = "Session()"
 """The id under which cells and scripts act; the root of every agent tree."""
 
+def _refuse_constant(name: str) -> object:
+    message = f"{name} is not allowed"
+    raise ValueError(message)
+
+
+_read_json: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
 _HEAD = re.compile(r"([^\s(]+)\(")
 _PHANTOM = re.compile(r"\[([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\]\Z")
 _PHANTOM_LENGTH: Final = 38
@@ -42,6 +48,8 @@ def parameter_text(value: object) -> str:
         return int.__repr__(value)  # type: ignore[arg-type]
     if kind is str and _PLAIN.match(value):  # type: ignore[arg-type]
         return f'"{value}"'
+    if kind is float and value == 0:
+        return "0.0"  # also for -0.0, which is equal to it
     _check(value, 0)
     return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
@@ -146,7 +154,7 @@ class AgentId:
         if not body.endswith(")"):
             raise AgentIdError(repr(text[:80]), "the parameters are not closed by )", "write it as Worker(7)")
         try:
-            parameters = json.loads(f"[{body[:-1]}]", parse_constant=_refuse_constant)
+            parameters = _read_json(f"[{body[:-1]}]")
         except (ValueError, RecursionError) as error:
             raise AgentIdError(
                 repr(text[:80]), f"its parameters are not JSON ({error})", 'quote text as in Worker("eu")'
@@ -171,11 +179,6 @@ class AgentId:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return AgentId.parse, (self.text,)
-
-
-def _refuse_constant(name: str) -> object:
-    message = f"{name} is not allowed"
-    raise ValueError(message)
 
 
 class PromiseId(msgspec.Struct, frozen=True, order=True):

@@ -1,6 +1,6 @@
-"""Sessions for the behaviour tests. Each is closed, and most are held to the laws of every store when the test is over."""
+"""Sessions for the behaviour tests. Each is closed; most are held to the laws of every store when the test is over."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,17 @@ import workbench as wb
 from tests.behaviour.looking import assert_lawful
 from workbench.model.agent_type import registry
 from workbench.testing import SimulatedClock
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Importing these modules leaves no agent classes behind for the tests of other folders."""
+    before = dict(registry._types)
+    try:
+        return (yield)
+    finally:
+        registry._types.clear()
+        registry._types.update(before)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="attr-defined"
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get`, `new_phantom` and `get_phantom` are added by the decorator, which a type checker does not follow.)
 """Agents: classes, identity, phantoms, one invocation at a time, in the order of acceptance."""
 
@@ -153,7 +153,7 @@ class Point:
 
 @wb.agent
 class Typed:
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one of each kind
         self,
         point: Point,
         colour: Colour = Colour.RED,
@@ -178,9 +178,22 @@ class Typed:
 def test_annotated_constructor_parameters_arrive_typed(session: wb.Session) -> None:
     """Dataclass, enum, datetime, UUID, Path, frozenset, tuple and date parameters come back as what they were."""
     key, when = uuid.UUID(int=7), datetime(2024, 5, 6, 7, 8, 9, 10, tzinfo=UTC)
-    values = (Point(1, 2), Colour.BLUE, when, key, Path("a/b"), frozenset("xyz"), (1, "b"), Level.LOW, date(2024, 1, 2), "w")
+    values = (
+        Point(1, 2),
+        Colour.BLUE,
+        when,
+        key,
+        Path("a/b"),
+        frozenset("xyz"),
+        (1, "b"),
+        Level.LOW,
+        date(2024, 1, 2),
+        "w",
+    )
     client = Typed.get(*values)
-    assert wb.run(client.kinds()) == [type(Path("a")).__name__ if isinstance(v, Path) else type(v).__name__ for v in values]
+    assert wb.run(client.kinds()) == [
+        type(Path("a")).__name__ if isinstance(v, Path) else type(v).__name__ for v in values
+    ]
     assert wb.run(client.values()) == [str(sorted(v)) if isinstance(v, frozenset) else str(v) for v in values]
     parsed = wb.AgentId.parse(str(client.agent_id))
     assert parsed == client.agent_id
@@ -211,7 +224,7 @@ def test_a_parameter_is_copied_into_the_id() -> None:
     items.append(3)
     more["a"].append(2)
     assert agent_id.parameters == ([1, [2]], {"a": [1]})
-    agent_id.parameters[0].append(9)  # type: ignore[attr-defined]
+    agent_id.parameters[0].append(9)
     assert agent_id.parameters == ([1, [2]], {"a": [1]})
     phantom = uuid.uuid4()
     assert str(agent_id.with_phantom(phantom)) == f'Listed([1,[2]],{{"a":[1]}})[{phantom}]'
@@ -219,7 +232,19 @@ def test_a_parameter_is_copied_into_the_id() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), float("inf"), object(), b"x", {1: 2}, "\ud800", {"\ud800": 1}, [["\udfff"]], 1j, lambda: 1, {"a": {2}}],
+    [
+        float("nan"),
+        float("inf"),
+        object(),
+        b"x",
+        {1: 2},
+        "\ud800",
+        {"\ud800": 1},
+        [["\udfff"]],
+        1j,
+        lambda: 1,
+        {"a": {2}},
+    ],
     ids=repr,
 )
 def test_parameters_without_canonical_text_are_refused(session: wb.Session, value: object) -> None:
@@ -241,8 +266,10 @@ def test_an_id_has_at_most_512_characters(session: wb.Session) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "ünïcode", "日本語", "🤖", "</script><img src=x onerror=alert(1)>", 'quote"quote', "back\\slash", "new\nline", "nul\x00",
-        "comma,", "paren)", "]", "[0b0c5b2e-0000-4000-8000-000000000000]", ")[0b0c5b2e-0000-4000-8000-000000000000]", "\u2028", "'; DROP TABLE log;--",
+        "ünïcode", "日本語", "🤖", "</script><img src=x onerror=alert(1)>",
+        'quote"quote', "back\\slash", "new\nline", "nul\x00",
+        "comma,", "paren)", "]", "[0b0c5b2e-0000-4000-8000-000000000000]", ")[0b0c5b2e-0000-4000-8000-000000000000]",
+        "\u2028", "'; DROP TABLE log;--",
         "%s{}", "..", "", " ", "\x7f", "#", "a#b/1",
     ],
 )  # fmt: skip
@@ -272,7 +299,7 @@ def test_names_of_classes_may_be_unicode(session: wb.Session) -> None:
     """A class may be named by any identifier that Python takes."""
 
     @wb.agent
-    class Größe:
+    class Größe:  # noqa: PLC2401 - the claim
         def get_it(self) -> str:
             return str(wb.self_id())
 
@@ -283,7 +310,7 @@ def test_names_of_classes_may_be_unicode(session: wb.Session) -> None:
 
 
 def test_a_method_named_get_stays_a_method(session: wb.Session) -> None:
-    """Methods called `get` and `new_phantom` are reached through clients; `Class.get` makes the client. In subclasses too."""
+    """Methods called `get` and `new_phantom` are reached through clients, in subclasses too; `Class.get` makes those."""
 
     @wb.agent
     class Table:
@@ -304,15 +331,15 @@ def test_a_method_named_get_stays_a_method(session: wb.Session) -> None:
         def put(self, key: str, value: int) -> None:
             self.rows[key] = value
 
-    client = Table.get()  # type: ignore[call-arg]
-    assert wb.run(client.get("a")) == 1  # type: ignore[arg-type]
-    assert wb.run(client.new_phantom()) == "method"  # type: ignore[union-attr]
-    assert wb.run(client.total()) == 1  # type: ignore[union-attr]
-    sub = SubTable.get()  # type: ignore[call-arg]
-    wb.run(sub.put("b", 2))  # type: ignore[union-attr]
-    assert wb.run(sub.get("b")) == 2  # type: ignore[union-attr]
-    assert wb.run(sub.total()) == 1  # type: ignore[union-attr]
-    assert str(sub.agent_id) == "SubTable()"  # type: ignore[union-attr]
+    client: Any = Table.get()  # type: ignore[call-arg]
+    assert wb.run(client.get("a")) == 1
+    assert wb.run(client.new_phantom()) == "method"
+    assert wb.run(client.total()) == 1
+    sub: Any = SubTable.get()  # type: ignore[call-arg]
+    wb.run(sub.put("b", 2))
+    assert wb.run(sub.get("b")) == 2
+    assert wb.run(sub.total()) == 1
+    assert str(sub.agent_id) == "SubTable()"
 
 
 def test_agent_classes_inherit(session: wb.Session) -> None:
@@ -369,7 +396,7 @@ def test_what_is_no_method(session: wb.Session) -> None:
 
 
 def test_decorated_methods(session: wb.Session) -> None:
-    """A method under a wrapper of `functools.wraps` stays what it was, also when the wrapper of a coroutine is a plain function."""
+    """A method under a wrapper of `functools.wraps` stays what it was, also an async one under a plain wrapper."""
 
     def logged(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         @functools.wraps(function)
@@ -390,17 +417,19 @@ def test_decorated_methods(session: wb.Session) -> None:
         Wrapped.get().double(1, 2)
 
 
-@pytest.mark.parametrize("name", ["agent_id", "phantom_id", "status", "delete", "interrupt", "resume", "revert", "fork"])
+@pytest.mark.parametrize(
+    "name", ["agent_id", "phantom_id", "status", "delete", "interrupt", "resume", "revert", "fork"]
+)
 def test_reserved_method_names_are_refused(name: str) -> None:
     """A method may not take a name that every client has; the error names it."""
     with pytest.raises(wb.AgentTypeError, match=name):
-        wb.agent(type("Greedy", (), {name: lambda self: None}))
+        wb.agent(type("Greedy", (), {name: Counter.bump}))
 
 
 def test_what_cannot_be_an_agent() -> None:
     """Functions, generator methods and variadic constructors are refused at the decorator, in words."""
     with pytest.raises(wb.AgentTypeError, match="class"):
-        wb.agent(lambda: None)  # type: ignore[type-var]
+        wb.agent(len)  # type: ignore[call-overload]
 
     class Yields:
         def numbers(self):  # type: ignore[no-untyped-def] # noqa: ANN202
@@ -425,7 +454,7 @@ def test_what_cannot_be_an_agent() -> None:
 
 def test_wrong_constructor_arguments(session: wb.Session) -> None:
     """Too many, too few or unknown constructor arguments are refused by `get`, naming the class."""
-    for call in (lambda: Child.get(), lambda: Child.get(1, 2), lambda: Child.get(other=1), lambda: Child.get(1, id=1)):
+    for call in (Child.get, lambda: Child.get(1, 2), lambda: Child.get(other=1), lambda: Child.get(1, id=1)):
         with writes_nothing(session), pytest.raises(wb.AgentTypeError, match="Child"):
             call()
 
@@ -486,7 +515,10 @@ def test_self_id_inside(session: wb.Session) -> None:
 def test_agents_are_listed_in_order_with_their_parents(session: wb.Session) -> None:
     """`session.agents()` tells each agent once, in the order of creation, and who called it first."""
     wb.run(Coordinator.get("a").run(1))
-    assert [(a.agent_id, a.parent) for a in session.agents()] == [('Coordinator("a")', "Session()"), ("Child(1)", 'Coordinator("a")')]
+    assert [(a.agent_id, a.parent) for a in session.agents()] == [
+        ('Coordinator("a")', "Session()"),
+        ("Child(1)", 'Coordinator("a")'),
+    ]
 
 
 def test_time_moves_between_invocations(session: wb.Session) -> None:

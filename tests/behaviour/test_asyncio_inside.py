@@ -1,4 +1,5 @@
-# mypy: disable-error-code="attr-defined"
+# ruff: noqa: D103, T201 - programs have one claim, that of the test that runs them; and agents print
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Plain asyncio inside agents: the same as outside, in an order that replays, and refused where it cannot be."""
 
@@ -127,7 +128,10 @@ async def wait_first_completed() -> Any:
 
 @program([2, 0])
 async def wait_first_exception() -> Any:
-    tasks = [asyncio.ensure_future(c) for c in (Child.get(0).work(0.01), Child.get(1).fail(0.02), Child.get(2).work(5), Child.get(3).work(6))]
+    tasks = [
+        asyncio.ensure_future(c)
+        for c in (Child.get(0).work(0.01), Child.get(1).fail(0.02), Child.get(2).work(5), Child.get(3).work(6))
+    ]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     none, _ = await asyncio.wait(pending, timeout=0.001)
     return [len(done), len(none)]
@@ -249,7 +253,11 @@ async def current_task_and_names() -> Any:
         return task.get_name()
 
     loop = asyncio.get_running_loop()
-    return [asyncio.current_task() is not None and loop is asyncio.get_event_loop(), await asyncio.create_task(inner(), name="named"), len("abc")]
+    return [
+        asyncio.current_task() is not None and loop is asyncio.get_event_loop(),
+        await asyncio.create_task(inner(), name="named"),
+        len("abc"),
+    ]
 
 
 @program(["cancelled", "cancelled message", "fine"])
@@ -271,11 +279,17 @@ async def cancelling_tasks() -> Any:
 @program([0.5, 1.5])
 async def loop_time_and_call_later() -> Any:
     loop = asyncio.get_running_loop()
-    start, seen = loop.time(), []
-    done = loop.create_future()
-    loop.call_later(0.5, lambda: seen.append(round(loop.time() - start, 3)))
-    loop.call_at(start + 1.5, lambda: (seen.append(round(loop.time() - start, 3)), done.set_result(None)))
-    loop.call_later(1, seen.append, "never").cancel()
+    start = loop.time()
+    seen: list[float] = []
+    done: asyncio.Future[None] = loop.create_future()
+
+    def note() -> None:
+        seen.append(round(loop.time() - start, 3))
+
+    loop.call_later(0.5, note)
+    loop.call_at(start + 1.5, note)
+    loop.call_at(start + 1.5, done.set_result, None)
+    loop.call_later(1, note).cancel()
     await done
     return seen
 
@@ -304,7 +318,7 @@ async def equal_timers_in_order() -> Any:
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
 def test_asyncio_means_the_same(either: wb.Session, name: str) -> None:
-    """The program gives in an agent what it would give in a script, twice, and replays (the fixture rebuilds the agent)."""
+    """The program gives in an agent what it gives in a script, twice, and replays (the fixture rebuilds the agent)."""
     assert wb.run(Host.get().perform(name), PATIENCE) == EXPECTED[name]
     assert wb.run(Host.get().perform(name), PATIENCE) == EXPECTED[name]
     assert wb.run(Host.get().status()) == "idle"
@@ -364,7 +378,7 @@ def test_a_spinning_agent_is_stopped_and_the_others_go_on(session: wb.Session) -
     @wb.agent
     class Spinner:
         async def spin(self) -> None:
-            while True:
+            while True:  # noqa: ASYNC110 - the fault
                 await asyncio.sleep(0)
 
     Spinner.get().spin.trigger()

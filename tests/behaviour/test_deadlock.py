@@ -1,4 +1,4 @@
-# mypy: disable-error-code="attr-defined"
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Deadlocks: self-calls and cycles are refused when the wait would start; whatever can still go on is left alone."""
 
@@ -41,6 +41,7 @@ class Node:
 
 
 def cycle_of(error: wb.DeadlockError) -> list[str]:
+    """The agents of a deadlock."""
     return [agent for agent, _, _ in error.cycle]
 
 
@@ -85,7 +86,7 @@ def test_a_self_call_is_refused(either: wb.Session) -> None:
 @pytest.mark.parametrize("size", [2, 3, 7])
 @pytest.mark.parametrize("how", ["await", "all"])
 def test_a_cycle_is_refused(either: wb.Session, size: int, how: str) -> None:
-    """A ring of agents that await each other ends in `DeadlockError`, which names each with its line and the edge to cut."""
+    """A ring of agents that await each other is refused; the error names each, with its line, and the edge to cut."""
     plan = {n: [[(n + 1) % size, how]] for n in range(size)}
     with pytest.raises(wb.DeadlockError) as refused:
         wb.run(Node.get(0).visit(plan), PATIENCE)
@@ -206,11 +207,13 @@ def _reaches(plan: dict[int, list[list[Any]]], start: int) -> bool:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_random_plans_against_brute_force(session: wb.Session, seed: int) -> None:
-    """Over random graphs of calls: a deadlock is reported exactly when some path comes back to itself; nothing hangs."""
+    """In random graphs of calls a deadlock is reported exactly when some path comes back to itself; nothing hangs."""
     chance = random.Random(seed)  # noqa: S311
     size = chance.randint(2, 7)
     hows = ["await", "await", "all", "trigger"]
-    plan = {n: [[chance.randrange(size), chance.choice(hows)] for _ in range(chance.randint(0, 2))] for n in range(size)}
+    plan = {
+        n: [[chance.randrange(size), chance.choice(hows)] for _ in range(chance.randint(0, 2))] for n in range(size)
+    }
     try:
         outcome = wb.run(Node.get(0).visit(plan), PATIENCE)
     except wb.DeadlockError:

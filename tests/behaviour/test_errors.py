@@ -1,4 +1,4 @@
-# mypy: disable-error-code="attr-defined"
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Errors in agents: what the caller catches, over one hop and two, and that the agent stays usable."""
 
@@ -16,7 +16,11 @@ from tests.behaviour.looking import PATIENCE, writes_nothing
 from workbench.errors import InvocationGroupError
 
 BUILT_IN = sorted(
-    (c for c in vars(builtins).values() if isinstance(c, type) and issubclass(c, Exception) and not issubclass(c, BaseExceptionGroup)),
+    (
+        c
+        for c in vars(builtins).values()
+        if isinstance(c, type) and issubclass(c, Exception) and not issubclass(c, BaseExceptionGroup)
+    ),
     key=lambda c: c.__name__,
 )
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
@@ -103,9 +107,13 @@ def expected_class(cls: type[Exception]) -> type[Exception]:
 
 @pytest.mark.parametrize("cls", BUILT_IN, ids=lambda c: c.__name__)
 def test_every_built_in_exception_is_caught_by_its_class(session: wb.Session, cls: type[Exception]) -> None:
-    """What a method raises is an `InvocationError` and an instance of the original's class: async and plain, one hop and two."""
+    """What a method raises is an `InvocationError` and an instance of the original's class, over one hop and two."""
     name = cls.__name__
-    calls = [Raiser.get().raise_built_in(name), Raiser.get().raise_plainly(name), Middle.get().pass_on("raise_built_in", name)]
+    calls = [
+        Raiser.get().raise_built_in(name),
+        Raiser.get().raise_plainly(name),
+        Middle.get().pass_on("raise_built_in", name),
+    ]
     for number, call in enumerate(calls):
         with pytest.raises(expected_class(cls)) as raised:
             wb.run(call, PATIENCE)
@@ -129,14 +137,19 @@ def test_the_message_says_agent_method_type_and_text(session: wb.Session) -> Non
     with pytest.raises(wb.InvocationError) as raised:
         wb.run(Raiser.get().raise_plainly("ValueError"))
     error = raised.value
-    assert (error.agent_id, error.method, error.error_type, error.message) == ("Raiser()", "raise_plainly", "ValueError", "boom")
+    assert (error.agent_id, error.method, error.error_type, error.message) == (
+        "Raiser()",
+        "raise_plainly",
+        "ValueError",
+        "boom",
+    )
     assert str(error).startswith("Raiser().raise_plainly raised ValueError: boom")
     assert "test_errors.py" in error.remote_traceback
     assert "workbench/runtime" not in error.remote_traceback
 
 
 def test_an_own_class_is_told_by_name(session: wb.Session) -> None:
-    """A class that the caller may not know is named in `error_type`; one built on a built-in class is caught by that one."""
+    """An own class is named in `error_type`; one that is built on a built-in class is caught by that one."""
     with pytest.raises(wb.InvocationError) as raised:
         wb.run(Raiser.get().raise_own(-1))
     assert raised.value.error_type == "OwnError"
@@ -195,8 +208,11 @@ def test_members_of_a_group_name_the_agent_that_raised(session: wb.Session) -> N
 
     with pytest.raises(ExceptionGroup) as raised:
         wb.run(Fan.get().out())
-    assert [e.agent_id for e in raised.value.exceptions] == ["Numbered(1)", "Numbered(3)"]
-    assert [e.message for e in raised.value.exceptions] == ["1", "3"]
+    assert [e.agent_id for e in raised.value.exceptions if isinstance(e, wb.InvocationError)] == [
+        "Numbered(1)",
+        "Numbered(3)",
+    ]
+    assert [e.message for e in raised.value.exceptions if isinstance(e, wb.InvocationError)] == ["1", "3"]
 
 
 def test_the_agent_stays_usable(either: wb.Session) -> None:
@@ -229,8 +245,12 @@ def test_a_constructor_that_raises(either: wb.Session) -> None:
 
 
 @pytest.mark.parametrize("plain", [True, False], ids=["def", "async"])
-@pytest.mark.parametrize("cls", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError], ids=lambda c: c.__name__)
-def test_what_is_no_exception_ends_the_invocation_only(session: wb.Session, cls: type[BaseException], plain: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    "cls", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError], ids=lambda c: c.__name__
+)
+def test_what_is_no_exception_ends_the_invocation_only(
+    session: wb.Session, cls: type[BaseException], plain: bool
+) -> None:
     """`sys.exit()` and its like in a method or a constructor are that invocation's error; session and agent go on."""
 
     @wb.agent
@@ -325,11 +345,11 @@ def test_wrong_calls_are_refused_where_they_are_written(session: wb.Session) -> 
     assert wb.run(client.many(1, 2, x=3)) == [(1, 2), {"x": 3}]
     assert wb.run(client.many()) == [(), {}]
     for refused in (
-        lambda: client.both(),
+        client.both,
         lambda: client.both(1, 2, 3),
         lambda: client.both(a=1),
         lambda: client.both(1, d=1),
-        lambda: client.both.trigger(),
+        client.both.trigger,
         lambda: client.both.blocking(1, 2, 3),
     ):
         with writes_nothing(session), pytest.raises(wb.AgentTypeError, match="both"):
@@ -349,7 +369,7 @@ def test_errors_of_ours_travel_as_themselves(session: wb.Session) -> None:
             raise wb.PromiseNotFound(object(), "\ud800")  # type: ignore[arg-type]
 
         def subclass(self) -> None:
-            raise type("EncodingError", (wb.EncodingError,), {"__init__": lambda self: None})  # type: ignore[misc]
+            raise type("EncodingError", (wb.EncodingError,), {"__init__": object.__init__})
 
     with pytest.raises(wb.PromiseNotFound) as raised:
         wb.run(Odd.get().unknown())

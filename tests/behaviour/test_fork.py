@@ -1,4 +1,4 @@
-# mypy: disable-error-code="attr-defined"
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Fork: both sides at the same line with the same locals, what is in flight, keys and chance after the cut."""
 
@@ -35,15 +35,18 @@ class Helper:
 
 
 def forks_of(session: wb.Session) -> list[str]:
+    """All forks, once nobody can make another one."""
+    wb.run(session.at_rest(), PATIENCE)
     return [a.agent_id for a in session.agents() if a.forked_from]
 
 
 def results(session: wb.Session) -> list[Any]:
+    """What the forks returned, in the order of their making."""
     return [wb.run(session.result(agent), PATIENCE) for agent in forks_of(session)]
 
 
 def test_both_sides_go_on_with_the_same_locals(either: wb.Session) -> None:
-    """Both sides stand at the same line, with equal locals and state, and go on alone; the details are the same value."""
+    """Both sides stand at the same line with equal locals and state, and go on alone; the details are the same value."""
 
     @wb.agent
     class Basic:
@@ -154,7 +157,7 @@ def _fork_deep_down(log: list[str]) -> str:
 
 
 def test_fork_in_functions_methods_and_comprehensions(session: wb.Session) -> None:
-    """`fork` works wherever it is called: plain methods, helpers, comprehensions, generators, nested coroutines, tasks."""
+    """`fork` works wherever it is called: in plain methods, helpers, comprehensions, generators and tasks."""
 
     @wb.agent
     class Everywhere:
@@ -198,7 +201,12 @@ def test_fork_in_functions_methods_and_comprehensions(session: wb.Session) -> No
     expected: dict[str, list[list[Any]]] = {
         "plainly": [["helper", "Original"], ["helper", "Forked"]],
         "after_blocking": [[10, "Original", 20], [10, "Forked", 20]],
-        "in_comprehension": [["Original", "Original"], ["Forked", "Original"], ["Original", "Forked"], ["Forked", "Forked"]],
+        "in_comprehension": [
+            ["Original", "Original"],
+            ["Forked", "Original"],
+            ["Original", "Forked"],
+            ["Forked", "Forked"],
+        ],
         "in_generator": [["start", "Original"], ["start", "Forked"]],
         "in_tasks": [[0, "Original", 20], [0, "Forked", 20]],
         "in_except": [["x", "Original"], ["x", "Forked"]],
@@ -228,7 +236,7 @@ def test_calls_in_flight_are_joined_not_repeated(either: wb.Session) -> None:
 
 @pytest.mark.parametrize("who_stays", ["both", "original", "fork"])
 def test_each_kind_of_wait_in_flight(session: wb.Session, who_stays: str) -> None:
-    """Calls (started and queued), promises, timers and steps open at the cut go on for each side, also when the other gives them up."""
+    """What is open at the cut (calls, promises, timers, steps) goes on for each side, though the other gives it up."""
     release, ran = threading.Event(), []
 
     def effect() -> str:
@@ -260,7 +268,12 @@ def test_each_kind_of_wait_in_flight(session: wb.Session, who_stays: str) -> Non
     Busy.get().run.trigger(promise, hold, go, who_stays)
     until(lambda: ran == [1])
     wb.complete_promise(go, b"")
-    until(lambda: len(forks_of(session)) == 1 and (who_stays == "both" or "idle" in {a.status for a in session.agents() if "Busy" in a.agent_id}))
+    until(
+        lambda: (
+            sum(bool(a.forked_from) for a in session.agents()) == 1
+            and (who_stays == "both" or "idle" in {a.status for a in session.agents() if "Busy" in a.agent_id})
+        )
+    )
     release.set()
     wb.complete_promise(hold, b"held")
     wb.complete_promise(promise, b"promised")
@@ -273,7 +286,7 @@ def test_each_kind_of_wait_in_flight(session: wb.Session, who_stays: str) -> Non
 
 
 def test_chance_differs_after_the_cut_and_agrees_before(session: wb.Session) -> None:
-    """uuid4, random, idempotency keys and phantom ids drawn before the cut are the same on both sides, and differ after it."""
+    """UUIDs, random numbers, keys and phantom ids are the same on both sides before the cut, and differ after it."""
 
     @wb.agent
     class Chancy:
@@ -380,7 +393,7 @@ def test_a_forks_oplog_begins_with_its_sources(session: wb.Session) -> None:
 
 
 def test_promises_across_a_fork(either: wb.Session) -> None:
-    """A promise made before the cut can be awaited and completed by both sides; one made after it is that side's own."""
+    """A promise made before the cut is awaited and completed by both sides; one made after it is that side's own."""
 
     @wb.agent
     class Crossing:
@@ -422,7 +435,7 @@ def test_self_id_of_both_sides(session: wb.Session) -> None:
 
 
 def test_a_fork_may_call_its_source_and_back(session: wb.Session) -> None:
-    """A fork is another agent: it may wait for its source, once that is free; the source may not wait for it meanwhile."""
+    """A fork is another agent: it may call its source, and gets its answer when that is free."""
 
     @wb.agent
     class Mutual:
@@ -443,7 +456,7 @@ def test_a_fork_may_call_its_source_and_back(session: wb.Session) -> None:
 
 
 def test_an_error_in_a_fork_is_its_own(either: wb.Session) -> None:
-    """A fork that raises ends its own invocation: the source and its caller hear nothing; `session.result` raises it."""
+    """A fork that raises ends its own invocation only: the source and its caller hear nothing of it."""
 
     @wb.agent
     class Unlucky:

@@ -1,4 +1,5 @@
-# mypy: disable-error-code="attr-defined"
+# ruff: noqa: T201 - agents print
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """`print` and `wb.log` in agents: recorded, shown once, silent on replay."""
 
@@ -41,6 +42,7 @@ class Talker:
 
 
 def said(session: wb.Session, agent: object) -> list[tuple[str, str]]:
+    """What an agent printed and logged: level and text."""
     return [(b.level, b.message) for b in bodies(session, agent, e.Logged)]  # type: ignore[attr-defined]
 
 
@@ -70,12 +72,17 @@ def test_prints_options(session: wb.Session, capsys: pytest.CaptureFixture[str],
     wb.run(Talker.get().options(str(tmp_path / "x")))
     out, err = capsys.readouterr()
     assert (out, err) == ("a-b!\n\nflushed\n", "error\n")
-    assert said(session, "Talker()") == [("stdout", "a-b!\n"), ("stderr", "error\n"), ("stdout", "\n"), ("stdout", "flushed\n")]
+    assert said(session, "Talker()") == [
+        ("stdout", "a-b!\n"),
+        ("stderr", "error\n"),
+        ("stdout", "\n"),
+        ("stdout", "flushed\n"),
+    ]
 
 
 @pytest.mark.parametrize("word", ["\ud800", "x\udcff.txt", "</script>", "\x00\x1b[2J", "日本\U0001f916"], ids=ascii)
 def test_any_text_can_be_printed(either: wb.Session, word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Half a surrogate pair (a file name that is no UTF-8), control characters and markup print and log without harm."""
+    """Half a surrogate pair (from a file name, say), control characters and markup print and log without harm."""
     assert wb.run(Talker.get().talk(word), PATIENCE) == 1
     wb.run(Talker.get().log(word), PATIENCE)
     told = word.encode("utf-8", "backslashreplace").decode()

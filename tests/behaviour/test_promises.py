@@ -1,4 +1,4 @@
-# mypy: disable-error-code="attr-defined"
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Promises: by agents and cells, before and after, many waiters, JSON, unknown ids, blocking forms."""
 
@@ -111,7 +111,9 @@ def test_exactly_one_of_many_threads_completes(either: wb.Session) -> None:
         answers: list[tuple[bool, bytes]] = []
         barrier = threading.Barrier(8)
 
-        def complete(n: int, promise: wb.PromiseId = promise, answers: list[Any] = answers, barrier: threading.Barrier = barrier) -> None:
+        def complete(
+            n: int, promise: wb.PromiseId = promise, answers: list[Any] = answers, barrier: threading.Barrier = barrier
+        ) -> None:
             barrier.wait(PATIENCE)
             answers.append((wb.complete_promise(promise, str(n).encode()), str(n).encode()))
 
@@ -129,7 +131,10 @@ def test_a_completion_that_is_ignored_keeps_no_payload(session: wb.Session) -> N
     promise = wb.create_promise()
     assert wb.run(Holder.get().complete(promise, b"one")) is True
     assert wb.run(Holder.get().complete(promise, b"two")) is False
-    assert [(b.first, b.value) for b in bodies(session, "Holder(0)", e.PromiseCompleted)] == [(True, b"one"), (False, b"")]  # type: ignore[attr-defined]
+    assert [(b.first, b.value) for b in bodies(session, "Holder(0)", e.PromiseCompleted)] == [
+        (True, b"one"),
+        (False, b""),
+    ]  # type: ignore[attr-defined]
 
 
 def test_json_with_a_type(either: wb.Session) -> None:
@@ -183,6 +188,7 @@ def test_payloads_are_bytes(session: wb.Session, data: Any) -> None:
 
 
 def unknown_ids(session: wb.Session) -> list[wb.PromiseId]:
+    """Ids that look like one of this store's, and are none."""
     known = wb.create_promise()
     return [
         wb.PromiseId("Nobody()", known.incarnation, 1),
@@ -195,7 +201,7 @@ def unknown_ids(session: wb.Session) -> list[wb.PromiseId]:
 
 
 def test_an_unknown_id_is_refused_everywhere(session: wb.Session) -> None:
-    """Waiting for, completing and asking for a promise that is not there raises `PromiseNotFound`, and writes nothing in a cell."""
+    """Whoever waits for, completes or asks for a promise that is not there gets `PromiseNotFound`."""
     for promise in unknown_ids(session):
         for act in (
             lambda p=promise: wb.run(wb.await_promise(p), PATIENCE),
@@ -206,7 +212,12 @@ def test_an_unknown_id_is_refused_everywhere(session: wb.Session) -> None:
         ):
             with writes_nothing(session), pytest.raises(wb.PromiseNotFound):
                 act()
-        for call in (Holder.get().wait(promise), Holder.get().wait_plainly(promise), Holder.get().complete(promise, b""), Holder.get().state(promise)):
+        for call in (
+            Holder.get().wait(promise),
+            Holder.get().wait_plainly(promise),
+            Holder.get().complete(promise, b""),
+            Holder.get().state(promise),
+        ):
             with pytest.raises(wb.PromiseNotFound):
                 wb.run(call, PATIENCE)
 
@@ -265,7 +276,7 @@ def test_what_is_no_promise_id(session: wb.Session, thing: Any) -> None:
 
 
 def test_blocking_in_an_async_method_is_refused(session: wb.Session) -> None:
-    """`blocking_await_promise` in an `async def` names the awaitable form; a completed promise is no exception to that."""
+    """`blocking_await_promise` in an `async def` is refused, and the wait that it began is dropped."""
     promise = wb.create_promise()
     with pytest.raises(wb.UnsupportedError, match="blocking_await_promise in an async method"):
         wb.run(Holder.get().wait_wrongly(promise), PATIENCE)

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="attr-defined"
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """The patterns of Golem's guide to parallel workers, in its order: fan-out and fan-in by children, and by fork."""
 
@@ -79,7 +79,9 @@ class Coordinator:
                 return Failure(f"Item {item} failed: {type(error).__name__}")
 
         results = await wb.join([attempt(i, item) for i, item in enumerate(items)])
-        return [r.value for r in results if isinstance(r, Success)], [r.error for r in results if isinstance(r, Failure)]
+        return [r.value for r in results if isinstance(r, Success)], [
+            r.error for r in results if isinstance(r, Failure)
+        ]
 
     async def parallel_compute(self) -> str:
         promise_id = wb.create_promise()
@@ -146,7 +148,10 @@ def test_try_join_short_circuits(either: wb.Session) -> None:
 def test_partial_results(either: wb.Session) -> None:
     """Each call handles its own error: successes and failures are both collected."""
     got = wb.run(Coordinator.get().fan_out_with_errors(["a", "bad b", "c", "bad d"]), PATIENCE)
-    assert got == (["worker 0: a", "worker 2: c"], ["Item bad b failed: InvocationError", "Item bad d failed: InvocationError"])
+    assert got == (
+        ["worker 0: a", "worker 2: c"],
+        ["Item bad b failed: InvocationError", "Item bad d failed: InvocationError"],
+    )
 
 
 def test_basic_fork(either: wb.Session) -> None:

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="attr-defined"
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Sessions: opening, closing, `wb.run` everywhere, interrupts, undefined classes, many threads, odd hosts."""
 
@@ -68,7 +68,7 @@ def test_start_twice_gives_the_open_session(opened: Opener, tmp_path: Path, monk
 
 
 def test_fresh_moves_the_old_store_aside(opened: Opener, tmp_path: Path) -> None:
-    """`fresh=True` begins anew and keeps the old store beside it, whole; also when it is open, and twice in a second."""
+    """`fresh=True` begins anew and keeps the old store beside it, whole; also an open one, and thrice in a second."""
     path = tmp_path / "a.db"
     opened(path)
     for _ in range(3):
@@ -92,7 +92,12 @@ def test_fresh_without_a_store(opened: Opener, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("notebook", "expected"),
-    [("", "workbench.db"), ("my lesson.ipynb", "my lesson.workbench.db"), ("Übung.ipynb", "Übung.workbench.db"), ("console-1", "workbench.db")],
+    [
+        ("", "workbench.db"),
+        ("my lesson.ipynb", "my lesson.workbench.db"),
+        ("Übung.ipynb", "Übung.workbench.db"),
+        ("console-1", "workbench.db"),
+    ],
 )
 def test_the_default_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notebook: str, expected: str) -> None:
     """Without a path the store is named after the notebook, where the kernel knows its name."""
@@ -154,7 +159,12 @@ def test_a_closed_session_refuses(opened: Opener, tmp_path: Path) -> None:
     session.close()
     thread.join(PATIENCE)
     assert len(errors) == 1
-    for act in (session.agents, lambda: session.oplog("Keeper(0)"), lambda: wb.run(session.result("Keeper(0)")), session.simulate_crash):
+    for act in (
+        session.agents,
+        lambda: session.oplog("Keeper(0)"),
+        lambda: wb.run(session.result("Keeper(0)")),
+        session.simulate_crash,
+    ):
         with pytest.raises(wb.SessionClosedError):
             act()
 
@@ -177,7 +187,7 @@ def test_closing_while_agents_work_and_opening_again(opened: Opener, tmp_path: P
 
 
 def test_agents_of_undefined_classes_wait(opened: Opener, tmp_path: Path) -> None:
-    """A restarted kernel has not defined the class yet: its agents wait, visibly, and go on by themselves once it has."""
+    """While a restarted kernel has not defined a class, its agents wait, visibly; then they go on by themselves."""
 
     @wb.agent
     class Later:
@@ -212,8 +222,8 @@ def test_run_everywhere(session: wb.Session) -> None:
         await asyncio.sleep(0)
         return x
 
-    async def with_calls() -> list[int]:
-        return await asyncio.gather(Keeper.get(1).bump(), plain(5))
+    async def with_calls() -> list[Any]:
+        return [*await asyncio.gather(Keeper.get(1).bump(), plain(5))]
 
     assert wb.run(plain(3)) == 3
     assert wb.run(with_calls()) == [1, 5]
@@ -241,7 +251,7 @@ async def _divide() -> float:
 
 
 def test_run_with_a_timeout(session: wb.Session) -> None:
-    """A timeout gives up waiting with `TimeoutError`: for calls, coroutines and promises, also inside a running loop."""
+    """A timeout ends the wait for calls, coroutines and promises with `TimeoutError`, also inside a running loop."""
     promise = wb.create_promise()
 
     async def slow() -> None:
@@ -292,7 +302,13 @@ def test_an_interrupt_detaches_the_cell(either: wb.Session) -> None:
 def test_another_process_is_refused_while_the_store_is_open(opened: Opener, tmp_path: Path) -> None:
     """One owner at a time: another process hears at once who holds the store; after close it may have it."""
     session = opened(tmp_path / "a.db")
-    script = "import sys, workbench as wb\ntry:\n    wb.start(sys.argv[1]).close()\nexcept wb.StoreInUseError as e:\n    print(e)\n"
+    script = """
+        import sys, workbench as wb
+        try:
+            wb.start(sys.argv[1]).close()
+        except wb.StoreInUseError as error:
+            print(error)
+    """
     refused = _python(script, str(tmp_path / "a.db"))
     assert f"process {os.getpid()}" in refused
     assert "since" in refused
@@ -301,7 +317,9 @@ def test_another_process_is_refused_while_the_store_is_open(opened: Opener, tmp_
 
 
 def _python(script: str, *args: str) -> str:
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *args], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *args], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -352,7 +370,7 @@ SEEN = "[2, 'own', [0, 1, 2, 1], [0, 1, 2, 1]] [0, 1, 2, 1] 1\n[0, 1, 2, 1] 1"
     ids=["plain", "nest_asyncio2", "nest_asyncio"],
 )
 def test_nested_loops(before: str) -> None:
-    """Futures of the running loop can be run from inside it; agents work before and after asyncio was patched for that."""
+    """Futures of the running loop can be run from inside it; agents work before and after asyncio is patched for it."""
     assert _python(SCRIPT.format(before=before)) == SEEN
 
 
@@ -418,10 +436,13 @@ def test_sql_reads_only(either: wb.Session, tmp_path: Path) -> None:
     wb.run(Keeper.get().bump())
     assert either.sql("SELECT count(*) FROM log")[0][0] == len(log_of(either))
     assert ("InvocationFinished",) in either.sql("SELECT kind FROM oplog WHERE kind LIKE ?", ("Inv%",))
-    assert either.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT sum(i) FROM n") == [(6,)]
+    assert either.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT sum(i) FROM n"
+    ) == [(6,)]
     outside = str(tmp_path / "written")
     for query in (
-        "DELETE FROM log", "DROP TABLE log", "INSERT INTO place VALUES (99, 'x')", "nonsense", "SELECT 1; SELECT 2", "CREATE TEMP TABLE t (x)",
+        "DELETE FROM log", "DROP TABLE log", "INSERT INTO place VALUES (99, 'x')", "nonsense",
+        "SELECT 1; SELECT 2", "CREATE TEMP TABLE t (x)",
         f"ATTACH '{outside}' AS other", f"VACUUM INTO '{outside}'", "PRAGMA journal_mode = DELETE", "BEGIN IMMEDIATE",
     ):  # fmt: skip
         with pytest.raises(wb.StoreError):

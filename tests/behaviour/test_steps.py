@@ -1,4 +1,5 @@
-# mypy: disable-error-code="attr-defined"
+# ruff: noqa: D103 - the functions that steps run
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Steps: where they run, what they may take and give, errors, and what an async step may do with the session."""
 
@@ -126,7 +127,7 @@ def test_typed_results(session: wb.Session) -> None:
 
 
 def test_arguments_need_no_form(session: wb.Session) -> None:
-    """What a step is given stays in the process: locks, functions and objects are fine; only its outcome is recorded."""
+    """What a step is given stays in the process, so locks and functions are fine; only its outcome is recorded."""
 
     @wb.agent
     class Opaque:
@@ -148,9 +149,12 @@ def test_arguments_need_no_form(session: wb.Session) -> None:
     assert wb.run(Opaque.get().run(), PATIENCE) == [2, 4, "lambda", {"a": 1}]
 
 
-@pytest.mark.parametrize(("name", "expected"), [("value", ValueError), ("os", OSError), ("exit", wb.InvocationError), ("stop", wb.InvocationError)])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("value", ValueError), ("os", OSError), ("exit", wb.InvocationError), ("stop", wb.InvocationError)],
+)
 def test_errors_of_a_step(session: wb.Session, name: str, expected: type[Exception]) -> None:
-    """What a step raises is raised at its await, as `InvocationError` and the built-in type; `sys.exit` harms nothing."""
+    """What a step raises comes out of its await, as `InvocationError` and the built-in type; `sys.exit` too."""
     with pytest.raises(expected, match="from the step") as raised:
         wb.run(Doer.get().failing(name), PATIENCE)
     assert isinstance(raised.value, wb.InvocationError)
@@ -229,7 +233,7 @@ def test_a_steps_timeout(session: wb.Session) -> None:
 
 
 def test_steps_see_the_cells_context_variables(session: wb.Session) -> None:
-    """A step runs in the context of the cell that began the work, so what is set there (a tracer, a locale) holds in it."""
+    """A step runs in the context of the cell that began the work: what is set there, a tracer say, holds in it."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
     async def read_async() -> str:
@@ -268,7 +272,7 @@ def test_steps_are_no_agents(session: wb.Session) -> None:
 
 
 def test_an_async_step_may_use_the_session(either: wb.Session) -> None:
-    """A step on the session's own thread may call agents, make and complete promises and read; only blocking is refused."""
+    """A step on the session's own thread may call agents, use promises and read; only blocking is refused."""
 
     async def busy(promise: wb.PromiseId) -> list[Any]:
         made = wb.create_promise()

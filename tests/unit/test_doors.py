@@ -71,7 +71,7 @@ CHANCE = frozenset(
 CHANCE_ROOMS = ("runtime.clock", "bench")
 
 # Functions of the facade that may import: they are how heavy rooms load on first use.
-LAZY = frozenset({"__getattr__", "load_ipython_extension", "unload_ipython_extension"})
+LAZY = frozenset({"TYPE_CHECKING", "__getattr__", "load_ipython_extension", "unload_ipython_extension"})
 
 # One module patches loops; which one is its own affair.
 PATCHES = frozenset({"nest_asyncio", "nest_asyncio2"})

@@ -12,6 +12,7 @@ from workbench import errors
 
 
 def classes() -> list[type[Exception]]:
+    """All errors of ours."""
     found = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.WorkbenchError)]
     return sorted(found, key=lambda c: c.__name__)
 
@@ -48,7 +49,9 @@ def test_every_error_pickles_and_copies(cls: type[Exception]) -> None:
         "DecodingError": lambda: errors.DecodingError("why", "do"),
         "DivergenceError": lambda: errors.DivergenceError("A()", 3, "x", "y", "f:1", "f:2"),
         "InvocationError": lambda: errors.InvocationError("A()", "m", "Odd", "text", "trace"),
-        "InvocationGroupError": lambda: errors.invocation_error("A()", "m", "ExceptionGroup", "text", "", (ValueError("x"),)),
+        "InvocationGroupError": lambda: errors.invocation_error(
+            "A()", "m", "ExceptionGroup", "text", "", (ValueError("x"),)
+        ),
     }.get(cls.__name__, lambda: cls("what", "why", "do"))()
     for again in (pickle.loads(pickle.dumps(made)), copy.copy(made)):  # noqa: S301
         assert type(again) is type(made)

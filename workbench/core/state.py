@@ -19,7 +19,6 @@ Rejected: a status column (two truths), per-agent state machines with callbacks 
 no entry holds), futures in the state (a state must compare equal to one folded in another process).
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -155,7 +154,7 @@ class Agent:
         self.index = 0
         self.seq = 0
         self.current: Invocation | None = None
-        self.queue: deque[Invocation] | None = None
+        self.queue: list[Invocation] | None = None  # a list: most hold one, and an empty deque takes 600 bytes
         self.waits: dict[int, Wait] = {}
         self.keys: dict[str, Invocation] | None = None
         self.last: Invocation | None = None
@@ -175,8 +174,9 @@ class Agent:
 
     def enqueue(self, invocation: Invocation) -> None:
         if self.queue is None:
-            self.queue = deque()
-        self.queue.append(invocation)
+            self.queue = [invocation]
+        else:
+            self.queue.append(invocation)
 
 
 class State:
@@ -310,7 +310,7 @@ def _nothing(_state: State, _entry: Entry, _body: Body) -> None:
 def _invocation_started(state: State, entry: Entry, _body: e.InvocationStarted) -> None:
     agent = state.agents[entry.agent]
     assert agent.queue is not None, entry
-    invocation = agent.queue.popleft()
+    invocation = agent.queue.pop(0)
     assert invocation.seq == entry.invocation, entry
     invocation.started = entry.seq
     agent.current = invocation

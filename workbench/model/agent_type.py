@@ -194,6 +194,8 @@ def _to_json(value: object, need: Any) -> object:
     """A constructor parameter as JSON; an annotated type must give the same value back, else the value is kept as it is."""
     if need is None or need is Any or need is object:
         return value
+    if need is int and (value.is_integer() if isinstance(value, float) else hasattr(value, "__index__")):
+        return int(value)  # type: ignore[call-overload] # 1.0, True and NumPy's 1 are equal to 1
     try:
         plain = msgspec.to_builtins(value, enc_hook=_plain_path, order="deterministic")
         back = msgspec.convert(plain, need, dec_hook=_from_plain)

@@ -47,6 +47,9 @@ class Host(Protocol):
     def append_all(self, drafts: Sequence[Draft], line: str = "") -> list[Entry]:
         """Stamp, apply and keep the entries of one decision."""
 
+    def make_call(self, caller: int, target: AgentId, parameters: str, request: e.CallMade, line: str) -> Entry:
+        """Decide and append a call; its entry."""
+
     def incarnation(self, uid: int) -> str:
         """The incarnation text of an agent, for promise ids."""
 
@@ -327,7 +330,7 @@ class Instance:
             return self._refuse_self_call(request, line)
         entry = self._expect(e.CallMade, asked)
         if entry is None:
-            entry = self.host.append_all(decisions.call(self.host.state, agent.uid, target, parameters, request), line)[-1]
+            entry = self.host.make_call(agent.uid, target, parameters, request, line)
         else:
             then: Any = entry.body
             now = (request.target_id, request.method, request.value, request.awaited, request.key)

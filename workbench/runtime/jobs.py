@@ -136,8 +136,8 @@ def _results(items: list[Any], outcomes: list[Any]) -> FanOutResults:
 
 
 def _failure(fields: list[Any]) -> Failure:
-    *plain, parts, base = fields
-    return Failure(*plain, [_failure(p) for p in parts], base)
+    agent_id, method, kind, message, trace, own, parts, base = fields
+    return Failure(agent_id, method, kind, message, trace, own, [_failure(p) for p in parts], base)
 
 
 def _fields(failure: Failure) -> list[Any]:
@@ -309,7 +309,7 @@ def _job_type(body: _Body) -> AgentType:
 def _as_failure(error: Exception, type_name: str) -> Failure:
     """What a child raised, as the child told it: the job that passes it on adds nothing."""
     if isinstance(error, InvocationError) and not isinstance(error, ExceptionGroup):
-        return Failure(*error.args, base=error.base)
+        return Failure(error.agent_id, error.method, error.error_type, error.message, error.remote_traceback, base=error.base)
     return failure_of(error, type_name, "run")
 
 

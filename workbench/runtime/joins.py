@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 from workbench.errors import AgentTypeError, RaceError
+from workbench.runtime.awaiting import Awaiting
+from workbench.runtime.current import current
 
 
 async def join(calls: Iterable[Awaitable[Any]], *, return_exceptions: bool = False) -> list[Any]:
@@ -177,11 +179,15 @@ def _begin(calls: Iterable[Awaitable[Any]]) -> "list[asyncio.Future[Any]]":
     """Begin all, in order; what cannot be awaited is refused before the first begins."""
     listed = list(calls)
     for number, call in enumerate(listed):
-        if not inspect.isawaitable(call):
+        if not isinstance(call, Awaiting) and not inspect.isawaitable(call):
             raise AgentTypeError(
-                f"item {number} is a {type(call).__name__}, not a call", "only what can be awaited can be joined", "pass client.method(...) itself"
+                f"item {number} is a {type(call).__name__}, not a call",
+                "only what can be awaited can be joined",
+                "pass client.method(...) itself",
             )
-    return [asyncio.ensure_future(call) for call in listed]
+    if current.instance is None:
+        return [asyncio.ensure_future(call) for call in listed]
+    return [call.begin() if isinstance(call, Awaiting) else asyncio.ensure_future(call) for call in listed]
 
 
 def _cancel(futures: "list[asyncio.Future[Any]]") -> None:

@@ -59,7 +59,7 @@ class Slot:
 
     def __init__(self) -> None:
         self.instance: Instance | None = None
-        self.ready: deque[int] = deque()
+        self.ready: list[int] = []
         self.scheduled = False
         self.outcomes: dict[int, Outcome] | None = None
         self.refusals: dict[int, bytes] | None = None
@@ -264,9 +264,8 @@ class SessionThread:
             instance = self._load(agent, slot)
             if instance is None:
                 return
-        ready = slot.ready
-        for _ in range(len(ready)):
-            op = ready.popleft()
+        ready, slot.ready = slot.ready, []
+        for op in ready:
             wait = agent.waits.get(op)
             if wait is not None:
                 self._deliver(agent, slot, instance, op, wait)
@@ -448,6 +447,14 @@ class SessionThread:
         """Stamp, apply and keep the entries of one decision; on the session's thread."""
         return [self.append(uid, body, line) for uid, body in drafts]
 
+    def make_call(self, caller: int, target: AgentId, parameters: str, request: e.CallMade, line: str) -> Entry:
+        """Decide and append a call; its entry. On the session's thread."""
+        entry = self.append_all(decisions.call(self.state, caller, target, parameters, request), line)[-1]
+        agent = self.state.agents[entry.body.target]  # type: ignore[attr-defined]
+        if agent.id is None:
+            agent.id = target  # saves parsing it
+        return entry
+
     def _wake(self) -> None:
         wakes = self.state.wakes
         for uid, op in wakes:
@@ -576,7 +583,7 @@ class SessionThread:
         accepted: list[tuple[Invocation, int]] = []
 
         def accept() -> None:
-            entry = self.append_all(decisions.call(self.state, ROOT_UID, target, parameters, request), line)[-1]
+            entry = self.make_call(ROOT_UID, target, parameters, request, line)
             invocation = self.state.accepted
             assert invocation is not None
             accepted.append((invocation, entry.index))
@@ -639,7 +646,7 @@ class SessionThread:
 
         def watch() -> None:
             agent = self.state.find(agent_id)
-            invocation = None if agent is None else agent.queue[-1] if agent.queue else agent.current or agent.last
+            invocation = None if agent is None else agent.current or (agent.queue[-1] if agent.queue else agent.last)
             if agent is None or invocation is None:
                 from_what = "no such agent exists" if agent is None else "it has not been invoked"
                 future.set_exception(LookupError(f"{agent_id} has no result: {from_what}."))

@@ -3,7 +3,7 @@
 from tests.unit.core.test_waits import Script
 from workbench.core import decisions
 from workbench.core.lineage import Cursor, Segment, segments
-from workbench.core.state import ROOT_UID, Promise
+from workbench.core.state import ROOT_UID
 from workbench.ids import AgentId
 from workbench.model import entries as e
 from workbench.model.entries import Entry
@@ -83,4 +83,3 @@ def test_the_cursor_steps_over_hints() -> None:
     assert cursor.take() is made
     assert cursor.live
     assert cursor.peek() is None
-    assert isinstance(Promise(1, 2, 3).index, int)

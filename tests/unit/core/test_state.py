@@ -21,7 +21,11 @@ def test_every_kind_is_applied_and_has_a_role() -> None:
 
 def test_bodies_round_trip() -> None:
     """A body written is a body read, with its kind."""
-    for body in (e.CallMade(1, "A()", "m", b"\x90", awaited=True, key="k"), e.PromiseRefused("A()#x-1/1", b"f"), e.PromiseSeen(1, 2, completed=True)):
+    for body in (
+        e.CallMade(1, "A()", "m", b"\x90", awaited=True, key="k"),
+        e.PromiseRefused("A()#x-1/1", b"f"),
+        e.PromiseSeen(1, 2, completed=True),
+    ):
         assert decode_body(encode_body(body)) == body
 
 
@@ -29,7 +33,9 @@ def test_invocations_are_served_in_order_and_by_key() -> None:
     """An equal key joins the invocation that has it, whether it is queued, running or done."""
     script = Script()
     uid = script.agent("A")
-    seqs = [script.put(ROOT_UID, e.CallMade(uid, "A()", "m", b"\x90", awaited=True, key=key)).seq for key in ("a", "b", "a")]
+    seqs = [
+        script.put(ROOT_UID, e.CallMade(uid, "A()", "m", b"\x90", awaited=True, key=key)).seq for key in ("a", "b", "a")
+    ]
     agent = script.state.agents[uid]
     assert agent.queue is not None
     assert [i.seq for i in agent.queue] == seqs[:2]

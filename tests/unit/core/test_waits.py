@@ -43,7 +43,9 @@ def stuck_by_brute_force(state: State) -> set[int]:
             uid
             for uid, agent in state.agents.items()
             if uid not in can
-            and any(not isinstance(w.on, Invocation) or w.on.settled or w.on.target in can for w in agent.waits.values())
+            and any(
+                not isinstance(w.on, Invocation) or w.on.settled or w.on.target in can for w in agent.waits.values()
+            )
         }
         if not more:
             return set(state.agents) - can

@@ -24,7 +24,9 @@ class Box:
 
 
 class Shelf:
-    def __init__(self, box: Box, name: str = "s", path: Path | None = None, number: float = 1.0, pair: tuple[int, int] = (1, 2)) -> None:
+    def __init__(
+        self, box: Box, name: str = "s", path: Path | None = None, number: float = 1.0, pair: tuple[int, int] = (1, 2)
+    ) -> None:
         self.values = (box, name, path, number, pair)
 
     async def fill(self, a: int, *, b: int = 1) -> None: ...
@@ -45,7 +47,13 @@ def test_parameters_round_trip_through_the_id() -> None:
 
 @pytest.mark.parametrize(
     ("hint", "left", "right"),
-    [(float, 1, 1.0), (int, 1.0, 1), (UUID, UUID(int=1), UUID(int=1)), (dict, {"a": 1, "b": 2}, {"b": 2, "a": 1}), (Decimal, Decimal(1), Decimal(1))],
+    [
+        (float, 1, 1.0),
+        (int, 1.0, 1),
+        (UUID, UUID(int=1), UUID(int=1)),
+        (dict, {"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        (Decimal, Decimal(1), Decimal(1)),
+    ],
     ids=["float", "int", "uuid", "dict", "decimal"],
 )
 def test_equal_values_have_equal_text(hint: type, left: object, right: object) -> None:

@@ -16,6 +16,7 @@ from workbench.store.log import Log, MemoryLog, SqliteLog
 
 
 def entry(seq: int, text: str = "x", agent: int = 1) -> Entry:
+    """An entry that means nothing."""
     return Entry(seq, agent, seq, seq - 1, 0, 1_000 + seq, seq, f"f.py:{seq % 3}", e.Logged("info", text))
 
 
@@ -57,7 +58,11 @@ def test_a_file_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 def test_a_changed_entry_is_noticed(tmp_path: Path) -> None:
     """A changed body, a removed entry and two swapped ones are each named."""
-    for change in ("UPDATE log SET wall = wall + 1 WHERE seq = 2", "DELETE FROM log WHERE seq = 2", "UPDATE log SET cause = '1' WHERE seq = 2"):
+    for change in (
+        "UPDATE log SET wall = wall + 1 WHERE seq = 2",
+        "DELETE FROM log WHERE seq = 2",
+        "UPDATE log SET cause = CAST('1' AS BLOB) WHERE seq = 2",
+    ):
         path = tmp_path / f"{abs(hash(change))}.db"
         log = SqliteLog(path, "salt")
         log.append([entry(1), entry(2), entry(3)])
