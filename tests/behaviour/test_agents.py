@@ -37,7 +37,7 @@ class Counter:
 
 @wb.agent
 class Child:
-    def __init__(self, id: int) -> None:
+    def __init__(self, id: int) -> None:  # noqa: A002 - as in the specification
         self.id = id
         self.seen: list[str] = []
         self.inside = 0
@@ -310,7 +310,7 @@ def test_names_of_classes_may_be_unicode(session: wb.Session) -> None:
 
 
 def test_a_method_named_get_stays_a_method(session: wb.Session) -> None:
-    """Methods called `get` and `new_phantom` are reached through clients, in subclasses too; `Class.get` makes those."""
+    """Methods called `get` and `new_phantom` are reached by clients, in subclasses too; `Class.get` makes those."""
 
     @wb.agent
     class Table:

@@ -48,8 +48,10 @@ class Tree:
 
 VALUES: list[Any] = [
     None, True, 0, -(2**70), 1.5, -0.0, math.inf, "text", "\ud800", b"bytes", bytearray(b"b"),
-    [], [[]], (), (1, (2,)), {}, {"a": 1}, {1: "x", (2, 3): None}, set(), {1, 2}, frozenset("ab"), 1 + 2j, datetime(2024, 1, 2, tzinfo=UTC),
-    datetime(2024, 1, 2), timedelta(days=1, microseconds=3), uuid.UUID(int=5),
+    [], [[]], (), (1, (2,)), {}, {"a": 1}, {1: "x", (2, 3): None},
+    set(), {1, 2}, frozenset("ab"), 1 + 2j, datetime(2024, 1, 2, tzinfo=UTC),
+    datetime(2024, 1, 2),  # noqa: DTZ001
+    timedelta(days=1, microseconds=3), uuid.UUID(int=5),
     Decimal("1.10"), Path("a/b"), Colour.RED, Pair(1, "x"), Leaf("l", [1.0]), deque([1, 2]), OrderedDict(b=1, a=2),
     Tree(Leaf("root"), Colour.RED, [Tree(Leaf("x"), Colour.RED, [], {})], {3: Leaf("y", [0.5])}),
     [{"k": ({1}, [Leaf("z")])}], range(3),
@@ -60,7 +62,7 @@ Known = Tree | Leaf | Colour | Pair | None
 
 @wb.agent
 class Echo:
-    def __init__(self, id: int = 0) -> None:
+    def __init__(self, id: int = 0) -> None:  # noqa: A002 - as in the specification
         self.id = id
         self.kept: Any = None
 
@@ -458,7 +460,8 @@ def test_options_that_are_no_text_are_refused(session: wb.Session, options: dict
 
 def test_a_call_is_made_when_awaited_and_once(session: wb.Session) -> None:
     """A call that is made and thrown away does nothing and warns; one awaited twice is refused."""
-    with writes_nothing(session), pytest.warns(RuntimeWarning, match=r"Echo\(0\)\.echo.* was never awaited"):
+    warned = pytest.warns(RuntimeWarning, match=r"Echo\(0\)\.echo.* was never awaited")
+    with writes_nothing(session), warned:
         Echo.get().echo(1)
         gc.collect()
     call = Echo.get().echo(1)

@@ -249,7 +249,7 @@ def test_a_constructor_that_raises(either: wb.Session) -> None:
     "cls", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError], ids=lambda c: c.__name__
 )
 def test_what_is_no_exception_ends_the_invocation_only(
-    session: wb.Session, cls: type[BaseException], plain: bool
+    session: wb.Session, cls: type[BaseException], *, plain: bool
 ) -> None:
     """`sys.exit()` and its like in a method or a constructor are that invocation's error; session and agent go on."""
 

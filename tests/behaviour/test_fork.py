@@ -46,7 +46,7 @@ def results(session: wb.Session) -> list[Any]:
 
 
 def test_both_sides_go_on_with_the_same_locals(either: wb.Session) -> None:
-    """Both sides stand at the same line with equal locals and state, and go on alone; the details are the same value."""
+    """Both sides stand at the same line with equal locals and state, and go on alone; the details are the same."""
 
     @wb.agent
     class Basic:
@@ -194,7 +194,7 @@ def test_fork_in_functions_methods_and_comprehensions(session: wb.Session) -> No
 
         async def in_except(self) -> list[str]:
             try:
-                raise ValueError("x")
+                raise ValueError("x")  # noqa: TRY301 - to fork in the handler
             except ValueError as error:
                 return [str(error), type(wb.fork()).__name__]
 
@@ -462,7 +462,7 @@ def test_an_error_in_a_fork_is_its_own(either: wb.Session) -> None:
     class Unlucky:
         async def run(self) -> str:
             if isinstance(wb.fork(), wb.Forked):
-                raise ValueError("in the fork")
+                raise ValueError("in the fork")  # noqa: TRY004 - no type is at fault
             return "fine"
 
     assert wb.run(Unlucky.get().run()) == "fine"

@@ -13,7 +13,7 @@ from tests.behaviour.looking import PATIENCE
 
 @wb.agent
 class Worker:
-    def __init__(self, id: int) -> None:
+    def __init__(self, id: int) -> None:  # noqa: A002 - as in the specification
         self.id = id
 
     async def process(self, item: str) -> str:

@@ -73,8 +73,7 @@ class Doer:
         try:
             await wb.step(fail, name)
         except ValueError as error:
-            assert isinstance(error, wb.InvocationError)
-            return f"{error.error_type}: {error.message}"
+            return f"{error.error_type}: {error.message}" if isinstance(error, wb.InvocationError) else "another error"
         return "nothing"
 
     async def threads(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -22,7 +23,10 @@ LOOKS = frozenset({"RESUME", "JUMP_BACKWARD", "CALL", "CALL_FUNCTION_EX", "CALL_
 
 
 class Interrupt:
-    """Raises `KeyboardInterrupt` at the n-th opcode, of those where Python would, while it is entered.
+    """Sends this process SIGINT at the n-th opcode, of those where Python would notice, while it is entered.
+
+    The signal is handled at once, in the hook: Python's own handler raises `KeyboardInterrupt` there, which then comes out of
+    that opcode. `asyncio.run` has a handler of its own, which cancels the main task.
 
     Attributes:
         fired: whether there were so many.
@@ -44,13 +48,13 @@ class Interrupt:
         if event == "opcode":
             before = self._before.get(frame)
             self._before[frame] = frame.f_lasti
-            if before is None or self._opcode(frame, before) in LOOKS:
+            if before is not None and self._opcode(frame, before) in LOOKS:
                 self.left -= 1
                 if not self.left:
                     self.fired = True
                     self.where = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
                     self._before.clear()
-                    raise KeyboardInterrupt
+                    signal.raise_signal(signal.SIGINT)
         return self._trace
 
     def _opcode(self, frame: FrameType, offset: int) -> str:
@@ -92,49 +96,85 @@ def await_promise() -> object:
 
 def read() -> object:
     session = wb.session()
-    return [session.agents(), session.oplog("Counted(1)"), session.sql("SELECT count(*) FROM log"), wb.promise_state(wb.create_promise())]
-
-
-def join() -> object:
-    return wb.run(wb.join([Counted.get(n).once(n) for n in range(2)]))
+    return [session.agents(), session.oplog("Counted(1)"), wb.promise_state(wb.create_promise())]
 
 
 def crash() -> object:
     return wb.session().simulate_crash()
 
 
-CALLS = [call, trigger, create_promise, complete_promise, await_promise, read, join, crash]
+CALLS = [call, trigger, create_promise, complete_promise, await_promise, read, crash]
 
 
-def interrupt_each(channel: Channel, *, name: str, store: str, first: int, stride: int) -> dict[str, Any]:
+def interrupt_each(channel: Channel, *, name: str, store: str) -> dict[str, Any]:
     """Interrupt one public call at each of its opcodes, one run for each, in one session; check the session after each."""
     public = {f.__name__: f for f in CALLS}[name]
     session = wb.start(store, clock=SimulatedClock(1))
     wb.run(Counted.get(1).once(0))
+    wb.run(Counted.get(2).seen())
     public()
-    n, raised = first, 0
+    n, odd = 0, []
     while True:
+        n += 1
         hook = Interrupt(n)
         try:
             with hook:
                 public()
-        except BaseException as error:  # noqa: BLE001 - the interrupt, or what the standard library makes of it
-            raised += 1
-            if not isinstance(error, KeyboardInterrupt) and not isinstance(error.__context__, KeyboardInterrupt):
-                return {"n": n, "raised": raised, "problem": f"{error!r} at {hook.where}"}
-        finally:
-            sys.settrace(None)
+        except KeyboardInterrupt:
+            pass
+        except RuntimeError as error:  # the standard library's lock, when the interrupt came while it was waited for
+            odd.append(f"{error!r} at {hook.where}")
         if not hook.fired:
             break
         channel.tell("at", [n, hook.where])
-        problem = ""
-        with contextlib.suppress(KeyboardInterrupt):
-            problem = unhealthy(session)
-        if problem:
-            return {"n": n, "raised": raised, "problem": f"{problem} after an interrupt at {hook.where}"}
-        n += stride
+        if problem := unhealthy(session):
+            return {"n": n, "odd": odd, "problem": f"{problem} after interrupt {n} of {name}, at {hook.where}"}
     session.close()
-    return {"n": n, "raised": raised, "problem": ""}
+    return {"n": n - 1, "odd": odd, "problem": ""}
+
+
+def interrupt_start_and_close(channel: Channel, *, store: str) -> dict[str, Any]:
+    """Interrupt `wb.start`, then `session.close`, at each opcode; starting again must then work."""
+    n = 0
+    while True:
+        n += 1
+        hook, closing = Interrupt(n), Interrupt(n)
+        with contextlib.suppress(KeyboardInterrupt, RuntimeError), hook:
+            wb.start(store, clock=SimulatedClock(n))
+        channel.tell("at", [n, hook.where])
+        session = wb.start(store, clock=SimulatedClock(-n))
+        if problem := unhealthy(session):
+            return {"n": n, "problem": f"{problem} after interrupt {n} of start, at {hook.where}"}
+        with contextlib.suppress(KeyboardInterrupt, RuntimeError), closing:
+            session.close()
+        channel.tell("at", [n, closing.where])
+        if not hook.fired and not closing.fired:
+            return {"n": n - 1, "problem": ""}
+
+
+def wait_for_ever(channel: Channel, *, store: str, how: str) -> dict[str, Any]:
+    """Wait in one of the ways a cell may wait, until SIGINT comes; then the session must work."""
+    session = wb.start(store)
+    pid = wb.create_promise()
+
+    async def cell() -> None:
+        channel.tell("waiting", how)
+        await wb.await_promise(pid)
+
+    try:
+        if how == "blocking":
+            channel.tell("waiting", how)
+            wb.blocking_await_promise(pid)
+        elif how == "coroutine":
+            wb.run(cell())
+        else:
+            channel.tell("waiting", how)
+            wb.run(wb.join([wb.await_promise(pid), wb.await_promise(pid)]))
+    except KeyboardInterrupt:
+        problem = unhealthy(session)
+        session.close()
+        return {"problem": problem}
+    return {"problem": "it was not interrupted"}
 
 
 def unhealthy(session: wb.Session) -> str:

@@ -38,7 +38,9 @@ def workloads(*, quick: bool = False, large: bool = False) -> list[Workload]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench; 1 when a result is so far off that something must be broken."""
-    parser = argparse.ArgumentParser(prog="python -m workbench.bench", description="Measure the workbench against its floors.")
+    parser = argparse.ArgumentParser(
+        prog="python -m workbench.bench", description="Measure the workbench against its floors."
+    )
     parser.add_argument("--rounds", type=int, default=0, help="how often each side is run (5; 1 with --quick)")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this workload; may be given again")
     parser.add_argument("--quick", action="store_true", help="small sizes, for CI")

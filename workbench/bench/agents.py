@@ -8,7 +8,7 @@ from workbench.runtime.api import Forked, await_promise, complete_promise, creat
 from workbench.runtime.joins import bounded, join
 
 CHILD_SECONDS = 0.01
-"""How long a child of the crash workload works, on average: from half of it to one and a half, so that no two end at once."""
+"""How long a child of the crash workload works, on average: spread from half to one and a half of it."""
 
 
 @agent
@@ -19,9 +19,11 @@ class BenchChild:
         self.number = number
 
     async def process(self, item: str) -> str:
+        """Answer at once."""
         return f"done {item}"
 
     async def report(self, promise: PromiseId) -> None:
+        """Complete a promise."""
         complete_promise(promise, b"done")
 
     async def work(self, file: str) -> int:
@@ -60,7 +62,7 @@ class BenchParent:
         """Call one agent again and again, each call after the answer to the one before."""
         child = BenchChild.get(self.number * 10_000_000)  # type: ignore[attr-defined]
         right = 0
-        for i in range(count):
+        for _ in range(count):
             right += await child.process("x") == "done x"
         return right
 
@@ -83,6 +85,7 @@ class BenchForker:
     """An agent with a history, to be forked from."""
 
     def __init__(self, number: int) -> None:
+        self.number = number
         self.total = 0
 
     async def history(self, steps: int) -> int:

@@ -41,7 +41,12 @@ def alone(count: int) -> Workload:
     def commit(folder: Path) -> Figures:
         rows = durable.Rows(folder / "floor.db")
         try:
-            group = [(1, 1, durable.SENT, b"item"), (1, 2, durable.INVOKED, b""), (1, 3, durable.DONE, b""), (1, 4, durable.RESULT, b"")]
+            group = [
+                (1, 1, durable.SENT, b"item"),
+                (1, 2, durable.INVOKED, b""),
+                (1, 3, durable.DONE, b""),
+                (1, 4, durable.RESULT, b""),
+            ]
             rows.commit(group)
             return {"commit": _median_micros(lambda: rows.commit(group), count)}
         finally:
@@ -92,4 +97,6 @@ def forks(count: int, steps: int) -> Workload:
         Goal(f"of a {steps}-step history", "forks/s", "ours", Compare.AT_LEAST, 1000, besides=("D",)),
         Goal("written for a fork, to its end", "entries", "entries", Compare.AT_MOST, 4),
     ]
-    return Workload("forks", "forks by reference, each rebuilt from its history and run to its end", [fork, reference], goals)
+    return Workload(
+        "forks", "forks by reference, each rebuilt from its history and run to its end", [fork, reference], goals
+    )

@@ -1,8 +1,8 @@
 """Floor D: the mailboxes of floor A, and four rows a call on disk, each awaited until its group is committed.
 
-The rows are *sent*, *invoked*, *done*, *result*: agent, index, kind, payload. All rows written in one pass of the event loop
-go to disk in one transaction of a WAL with `synchronous=FULL`, as one `executemany`; everybody who wrote in that pass waits
-for one future. Arguments and results are encoded once and decoded where they arrive, as between real agents.
+The rows are *sent*, *invoked*, *done*, *result*: agent, index, kind, payload. All rows written in one pass of the event
+loop go to disk in one transaction of a WAL with `synchronous=FULL`, as one `executemany`; everybody who wrote in that
+pass waits for one future. Arguments and results are encoded once and decoded where they arrive, as between real agents.
 """
 
 import asyncio
@@ -100,7 +100,8 @@ class DurableMailbox(Mailbox):
         await self.rows.write(0, index, SENT, data)
         result: bytes = await self.call(data)
         await self.rows.write(0, index + 1, RESULT, result)
-        return decode(result)
+        answer: object = decode(result)
+        return answer
 
 
 async def fan_out(rows: Rows, count: int) -> None:
@@ -129,7 +130,8 @@ async def promises(rows: Rows, count: int) -> None:
         waiting[number].set_result(b"done")
 
     async def one(number: int) -> bytes:
-        future = waiting[number] = loop.create_future()
+        future: asyncio.Future[bytes] = loop.create_future()
+        waiting[number] = future
         child = Mailbox(report)
         data = encode(number)
         await rows.write(0, 2 * number, SENT, data)
@@ -147,7 +149,7 @@ async def forks(rows: Rows, count: int, steps: int) -> None:
 
     async def one(number: int) -> int:
         await rows.write(number, steps + 1, FORKED, b"")
-        total = sum(decode(payload) for payload in rows.payloads(0, steps))
+        total: int = sum(decode(payload) for payload in rows.payloads(0, steps))
         await rows.write(number, steps + 2, DONE, encode(total))
         return total
 

@@ -13,6 +13,7 @@ from typing import Any
 from workbench.bench import durable, mailboxes
 from workbench.bench.agents import BenchParent
 from workbench.bench.goals import Compare, Figures, Goal, Run, Workload
+from workbench.bench.processes import python_json
 from workbench.runtime.session import Session, run, start
 from workbench.views.graph import GraphView
 
@@ -84,7 +85,16 @@ def fan_out(sizes: Sequence[int]) -> Workload:
             floor(mailboxes.fan_out, size, f"A {size}"),
         ]
         goals.append(
-            Goal(f"{size:,} children", "children/s", f"ours {size}", Compare.SHARE, 0.6, f"D {size}", (f"A {size}",), GROSS)
+            Goal(
+                f"{size:,} children",
+                "children/s",
+                f"ours {size}",
+                Compare.SHARE,
+                0.6,
+                f"D {size}",
+                (f"A {size}",),
+                GROSS,
+            )
         )
     first, last = f"ours {sizes[0]}", f"ours {sizes[-1]}"
     goals.append(Goal(f"{sizes[-1]:,} against {sizes[0]:,}", "children/s", last, Compare.SHARE, 1 / 1.5, first))
@@ -99,13 +109,16 @@ def large(count: int) -> Workload:
         Goal(f"{count:,} against 1,000", "children/s", "ours", Compare.SHARE, 1 / 1.5, "ours 1000"),
         Goal("memory of it all", "MB", "megabytes", Compare.AT_MOST, 1500),
     ]
-    runs = [from_process, ours("fan_out", 1000, "ours 1000"), durable_floor(durable.fan_out, count, "D"), floor(mailboxes.fan_out, count, "A")]
+    runs = [
+        from_process,
+        ours("fan_out", 1000, "ours 1000"),
+        durable_floor(durable.fan_out, count, "D"),
+        floor(mailboxes.fan_out, count, "A"),
+    ]
     return Workload("large", "the fan-out at its largest", runs, goals)
 
 
 def _in_process(count: int) -> Run:
-    from workbench.bench.processes import python_json  # noqa: PLC0415
-
     return lambda folder: python_json(folder, "-m", "workbench.bench.fan_outs", str(folder / "ours.db"), str(count))
 
 

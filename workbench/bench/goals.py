@@ -86,7 +86,7 @@ class Result:
     def broken(self) -> list[str]:
         """The goals that were missed grossly, in words."""
         return [
-            f"{self.workload.name}, {goal.what}: {goal.value(self.medians):.3g}, and {goal.gross:g} is the least that can be"
+            f"{self.workload.name}, {goal.what}: {goal.value(self.medians):.3g}, far beyond {goal.gross:g}"
             for goal in self.workload.goals
             if goal.gross is not None and not goal.within(goal.value(self.medians), goal.gross)
         ]

@@ -34,14 +34,14 @@ def python(*args: str) -> list[str]:
 
 def python_json(folder: Path, *args: str) -> Mapping[str, float]:
     """Run Python, and read the JSON it prints."""
-    done = subprocess.run(python(*args), cwd=folder, check=True, stdout=subprocess.PIPE)
+    done = subprocess.run(python(*args), cwd=folder, check=True, stdout=subprocess.PIPE)  # noqa: S603 - a list of arguments
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
 def _millis(folder: Path, *args: str) -> float:
     began = time.perf_counter()
-    subprocess.run(python(*args), cwd=folder, check=True)
+    subprocess.run(python(*args), cwd=folder, check=True)  # noqa: S603 - a list of arguments
     return (time.perf_counter() - began) * 1e3
 
 
@@ -51,7 +51,9 @@ def importing() -> Workload:
         lambda folder: {"ours": min(_millis(folder, "-c", "import workbench") for _ in range(3))},
         lambda folder: {"python": min(_millis(folder, "-c", "pass") for _ in range(3))},
     ]
-    return Workload("import", "import workbench, best of three", runs, [Goal("import", "ms", "ours", Compare.BEYOND, 80, "python")])
+    return Workload(
+        "import", "import workbench, best of three", runs, [Goal("import", "ms", "ours", Compare.BEYOND, 80, "python")]
+    )
 
 
 def first_result() -> Workload:
@@ -59,10 +61,17 @@ def first_result() -> Workload:
 
     def measure(folder: Path) -> Figures:
         began = time.perf_counter()
-        with subprocess.Popen(python("-c", FIRST, str(folder / "first.db")), cwd=folder, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(  # noqa: S603 - a list of arguments
+            python("-c", FIRST, str(folder / "first.db")), cwd=folder, stdout=subprocess.PIPE
+        ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"durable\n"
             took = time.perf_counter() - began
         return {"ours": took * 1e3}
 
-    return Workload("first", "process start to first durable result", [measure], [Goal("first result", "ms", "ours", Compare.AT_MOST, 300)])
+    return Workload(
+        "first",
+        "process start to first durable result",
+        [measure],
+        [Goal("first result", "ms", "ours", Compare.AT_MOST, 300)],
+    )

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from workbench.bench.agents import BenchChild, BenchParent
+from workbench.bench.agents import BenchParent
 from workbench.bench.goals import Compare, Figures, Goal, Workload
 from workbench.bench.processes import python
 from workbench.runtime.api import complete_promise, create_promise
@@ -26,7 +26,9 @@ def crash(count: int) -> Workload:
     def measure(folder: Path) -> Figures:
         store, marks = folder / "ours.db", folder / "marks"
         marks.touch()
-        process = subprocess.Popen(python("-m", "workbench.bench.recovery", str(store), str(count), str(marks)), cwd=folder)
+        process = subprocess.Popen(  # noqa: S603 - a list of arguments
+            python("-m", "workbench.bench.recovery", str(store), str(count), str(marks)), cwd=folder
+        )
         try:
             _wait_for_lines(marks, process, count // 3)
         finally:
@@ -38,7 +40,8 @@ def crash(count: int) -> Workload:
             results: list[int] = run(session.result("BenchParent(1)"), timeout=PATIENCE)
             took = time.perf_counter() - began
             ((doubled,),) = session.sql(
-                "SELECT count(*) FROM (SELECT uid FROM oplog WHERE kind = 'InvocationFinished' GROUP BY uid HAVING count(*) > 1)"
+                "SELECT count(*) FROM"
+                " (SELECT uid FROM oplog WHERE kind = 'InvocationFinished' GROUP BY uid HAVING count(*) > 1)"
             )
         ran = [int(line) for line in marks.read_bytes().splitlines()]
         lost = len(set(range(count)) - set(results) | set(range(count)) - set(ran))
@@ -56,7 +59,9 @@ def crash(count: int) -> Workload:
         Goal("steps begun before, outcome unknown", "run again", "rerun", Compare.AT_MOST, LIMIT),
         Goal("from opening to the end", "s", "seconds", Compare.AT_MOST, 1.0, besides=("done before",)),
     ]
-    return Workload("crash", f"kill -9 in a fan-out of children of 10 ms, {LIMIT} at a time, then open and finish", [measure], goals)
+    return Workload(
+        "crash", f"kill -9 in a fan-out of children of 10 ms, {LIMIT} at a time, then open and finish", [measure], goals
+    )
 
 
 def _wait_for_lines(marks: Path, process: "subprocess.Popen[bytes]", enough: int) -> None:
@@ -85,9 +90,23 @@ def reopening(count: int) -> Workload:
             complete_promise(promise, b"go on")
             assert run(session.result("BenchParent(1)")) == count
             took = time.perf_counter() - began
-        return {"ours": entries / took, "opened": entries / (opened - began), "replayed": 2 * count / (began + took - opened)}
+        return {
+            "ours": entries / took,
+            "opened": entries / (opened - began),
+            "replayed": 2 * count / (began + took - opened),
+        }
 
-    goals = [Goal(f"{count:,} children, parent replayed", "entries/s", "ours", Compare.AT_LEAST, 100_000, besides=("opened", "replayed"), gross=10_000)]
+    goals = [
+        Goal(
+            f"{count:,} children, parent replayed",
+            "entries/s",
+            "ours",
+            Compare.AT_LEAST,
+            100_000,
+            besides=("opened", "replayed"),
+            gross=10_000,
+        )
+    ]
     return Workload("reopening", "entries read, folded and replayed", [measure], goals)
 
 
@@ -97,5 +116,4 @@ def _main(store: str, count: int, marks: str) -> None:
 
 
 if __name__ == "__main__":
-    assert BenchChild
     _main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

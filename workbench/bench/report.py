@@ -35,7 +35,7 @@ def target(goal: Goal) -> str:
 
 def lines(results: Sequence[Result]) -> list[tuple[str, ...]]:
     """The cells of the table, a line per goal."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for result in results:
         name = result.workload.name
         for goal in result.workload.goals:
@@ -56,7 +56,10 @@ def table(results: Sequence[Result]) -> str:
     rows.insert(1, tuple("-" * width for width in widths))
     right = {3, 6}
     return "\n".join(
-        "  ".join(cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     )
 

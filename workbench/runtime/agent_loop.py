@@ -23,6 +23,10 @@ CALLBACK_LIMIT: Final = 1_000_000
 """Callbacks in one run after which an agent counts as spinning: it polls something that only a delivery can change."""
 
 
+TASKS_KEPT: Final = 64
+"""Tasks after which those that are done are let go of."""
+
+
 class Timers(Protocol):
     """What the loop needs of its agent's instance."""
 
@@ -77,14 +81,20 @@ class AgentLoop(asyncio.AbstractEventLoop):
     def __init__(self, timers: Timers) -> None:
         self._ready: deque[asyncio.Handle] = deque()
         self._timers = timers
-        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks_limit = TASKS_KEPT
         self._task_count = 0
         self.closed = False
 
     # ---- running -------------------------------------------------------------------------------------------------
 
-    def run_until_quiet(self) -> None:
-        """Run callbacks until none is left.
+    @property
+    def busy(self) -> bool:
+        """Whether there are callbacks to run."""
+        return bool(self._ready)
+
+    def run_until_quiet(self, first: Callable[..., None] | None = None, *args: object) -> None:
+        """Run callbacks until none is left; `first` with `args` before all, in a context of its own.
 
         Raises:
             RecursionError: after `CALLBACK_LIMIT` callbacks; the agent spins.
@@ -94,6 +104,8 @@ class AgentLoop(asyncio.AbstractEventLoop):
         events._set_running_loop(self)
         left = CALLBACK_LIMIT
         try:
+            if first is not None:
+                contextvars.copy_context().run(first, *args)
             while ready:
                 handle = ready.popleft()
                 if not handle._cancelled:  # type: ignore[attr-defined] # noqa: SLF001 - as asyncio's own loops do
@@ -150,8 +162,10 @@ class AgentLoop(asyncio.AbstractEventLoop):
             return future
         task = AgentTask(coro, loop=self, name=name or "agent task", **options)
         task.number = self.next_number()
-        self._tasks[task] = None
-        task.add_done_callback(self._forget)
+        self._tasks.append(task)
+        if len(self._tasks) > self._tasks_limit:
+            self._tasks = self.leftover_tasks()
+            self._tasks_limit = max(TASKS_KEPT, 2 * len(self._tasks))
         return task
 
     def next_number(self) -> int:
@@ -159,8 +173,9 @@ class AgentLoop(asyncio.AbstractEventLoop):
         self._task_count += 1
         return self._task_count
 
-    def _forget(self, task: "asyncio.Task[Any]") -> None:
-        self._tasks.pop(task, None)
+    def forget_tasks(self) -> None:
+        """Let go of all tasks; they are done."""
+        self._tasks.clear()
 
     # ---- time ----------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ ever on settling the future. Here `with` finds the lock's own methods, which are
 """
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -27,3 +28,22 @@ class Answer(Future[_T], Generic[_T]):
     def __init__(self) -> None:
         super().__init__()
         self._condition = _Condition()
+
+
+def uninterrupted(work: Callable[[], _T]) -> _T:
+    """Do something to its end whatever interrupts the caller: on a thread of its own, as interrupts land in the main thread.
+
+    An interrupted caller stops waiting, and the work goes on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    answer: Answer[_T] = Answer()
+
+    def target() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - goes to the caller
+            answer.set_exception(error)
+
+    threading.Thread(target=target, name="workbench-uninterrupted").start()
+    return answer.result()

@@ -29,6 +29,7 @@ from workbench.model.failure import decode_failure, encode_failure, exception_of
 from workbench.runtime.agent_loop import AgentLoop, TimerHandle
 from workbench.runtime.blocking import fail, run_blocking
 from workbench.runtime.current import calling_line, current
+from workbench.runtime.pending import Pending
 
 LAST_SECOND: Final = 9e9
 """Timers are due by the year 2255 at the latest; nanoseconds from then on would not fit into 64 bits."""
@@ -89,41 +90,6 @@ class Stopped(BaseException):
     """Raised into agent code that may not go on; not an `Exception`, so that `except Exception` lets it through."""
 
 
-class Pending(asyncio.Future[Any]):
-    """The future of an operation that is under way. Cancelling it drops the wait, and records that."""
-
-    __slots__ = ("instance", "known", "op")
-
-    instance: "Instance | None"
-    op: int
-    known: KnownTypes
-
-    def cancel(self, msg: Any = None) -> bool:
-        if self.done():
-            return False
-        instance, self.instance = self.instance, None
-        if instance is not None:
-            instance.drop(self)
-        return super().cancel(msg)
-
-    def __hash__(self) -> int:
-        """The index, so that a set of operations, as `asyncio.wait` returns, replays in order."""
-        return self.op
-
-    # What TaskGroup and friends ask of a task: a call needs no task of its own.
-    def set_name(self, value: object) -> None:
-        """A call has no name; accepted because asyncio names what it takes for a task."""
-
-    def get_name(self) -> str:
-        return f"operation {self.op}"
-
-    def cancelling(self) -> int:
-        return int(self.cancelled())
-
-    def uncancel(self) -> int:
-        return 0
-
-
 class Instance:
     """The live object behind an agent; see the module's text."""
 
@@ -155,7 +121,7 @@ class Instance:
         """Rebuild the agent from its oplog; goes on live where the oplog ends in the middle of a run."""
         cursor = self.cursor = Cursor(oplog)
         while self.stopped is None and (entry := cursor.peek()) is not None:
-            if type(entry.body) not in _DELIVER:
+            if type(entry.body) is not e.InvocationStarted and type(entry.body) not in _DELIVER:
                 self._diverge(entry, "nothing more", "")
                 break
             cursor.take()
@@ -168,8 +134,14 @@ class Instance:
         current.instance = self
         self.wall = entry.wall
         try:
-            _DELIVER[type(entry.body)](self, entry, entry.body)
-            self.loop.run_until_quiet()
+            body = entry.body
+            if type(body) is e.InvocationStarted:
+                self.invocation, self.draws, self.root = entry.invocation, 0, None
+                self.loop.run_until_quiet(self._begin, body)
+            else:
+                _DELIVER[type(body)](self, entry, body)
+                if self.loop.busy:
+                    self.loop.run_until_quiet()
             root = self.root
             if root is not None and root.done() and self.stopped is None:
                 self._finish(root)
@@ -182,14 +154,8 @@ class Instance:
         finally:
             current.instance = outer
 
-    def _on_invocation(self, entry: Entry, body: e.InvocationStarted) -> None:
-        self.invocation = entry.invocation
-        self.draws = 0
-        self.root = None
-        self.loop.call_soon(self._begin, body)
-
     def _begin(self, body: e.InvocationStarted) -> None:
-        """First callback of an invocation: construct the object if there is none yet, and start the method."""
+        """The first thing of an invocation: construct the object if there is none yet, and start the method."""
         loop = self.loop
         try:
             if self.object is None:
@@ -219,11 +185,15 @@ class Instance:
         else:
             future.set_exception(exception_of(decode_failure(body.value)))
             future._log_traceback = False  # type: ignore[attr-defined] # noqa: SLF001 - a dropped error is no news
+        if future.together is not None:
+            future.together.member_ended()
 
     def _on_promise(self, _entry: Entry, body: e.PromiseDelivered) -> None:
         future = self.pending.pop(body.op)
         future.instance = None
         future.set_result(body.value)
+        if future.together is not None:
+            future.together.member_ended()
 
     def _on_timer(self, _entry: Entry, body: e.TimerFired) -> None:
         self.loop.fire(self.timers.pop(body.op))
@@ -255,6 +225,7 @@ class Instance:
         else:
             self._check_outcome(entry, entry.body, ok, value)  # type: ignore[arg-type]
         self.root = None
+        self.loop.forget_tasks()
 
     def _outcome(self, root: "asyncio.Future[Any]") -> tuple[bool, bytes]:
         method = self.method
@@ -318,7 +289,7 @@ class Instance:
 
     def _wait(self, entry: Entry, known: KnownTypes = NOTHING_KNOWN) -> Pending:
         future = Pending(loop=self.loop)
-        future.instance, future.op, future.known = self, entry.index, known
+        future.instance, future.op, future.known, future.together = self, entry.index, known, None
         self.pending[entry.index] = future
         return future
 
@@ -346,7 +317,7 @@ class Instance:
             failure = encode_failure(error, self.agent.text, self.method.name if self.method else "__init__")
             self.host.append(self.agent.uid, e.CallRefused(request.target_id, request.method, failure), line)
         future = Pending(loop=self.loop)
-        future.instance, future.op, future.known = None, 0, NOTHING_KNOWN
+        future.instance, future.op, future.known, future.together = None, 0, NOTHING_KNOWN, None
         future.set_exception(error)
         return future
 
@@ -400,7 +371,7 @@ class Instance:
             return self._await_promise(promise_id)
         except PromiseNotFound as error:  # met where it is awaited, as in a cell
             future = Pending(loop=self.loop)
-            future.instance, future.op, future.known = None, 0, NOTHING_KNOWN
+            future.instance, future.op, future.known, future.together = None, 0, NOTHING_KNOWN, None
             future.set_exception(error)
             return future
 
@@ -524,7 +495,6 @@ class Instance:
 
 
 _DELIVER: Final[dict[type[Body], Callable[[Instance, Entry, Any], None]]] = {
-    e.InvocationStarted: Instance._on_invocation,  # noqa: SLF001
     e.CallDelivered: Instance._on_outcome,  # noqa: SLF001
     e.StepFinished: Instance._on_outcome,  # noqa: SLF001
     e.PromiseDelivered: Instance._on_promise,  # noqa: SLF001

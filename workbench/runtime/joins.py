@@ -13,6 +13,7 @@ from typing import Any
 from workbench.errors import AgentTypeError, RaceError
 from workbench.runtime.awaiting import Awaiting
 from workbench.runtime.current import current
+from workbench.runtime.pending import Pending, Together
 
 
 async def join(calls: Iterable[Awaitable[Any]], *, return_exceptions: bool = False) -> list[Any]:
@@ -29,7 +30,12 @@ async def join(calls: Iterable[Awaitable[Any]], *, return_exceptions: bool = Fal
         ExceptionGroup: some failed; its members stand in the order of the calls. Raised after all have ended.
     """
     futures = _begin(calls)
-    outcomes = await asyncio.gather(*futures, return_exceptions=True)
+    outcomes: list[Any]
+    if current.instance is not None and all(type(future) is Pending for future in futures):
+        await Together(futures, asyncio.get_running_loop())  # type: ignore[arg-type]
+        outcomes = [_outcome(future) for future in futures]
+    else:
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
     if return_exceptions:
         return outcomes
     failed = [o for o in outcomes if isinstance(o, BaseException)]
@@ -66,9 +72,10 @@ async def race(calls: Iterable[Awaitable[Any]]) -> Any:
     futures = _begin(calls)
     if not futures:
         raise RaceError("a race of no calls", "none can come first", "pass at least one call")
+    ended = _ends_of(futures)
     try:
         await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-        return next(f for f in futures if f.done()).result()
+        return ended[0].result()
     finally:
         _cancel(futures)
 
@@ -83,14 +90,17 @@ async def race_ok(calls: Iterable[Awaitable[Any]]) -> Any:
     futures = _begin(calls)
     if not futures:
         raise RaceError("a race of no calls", "none can succeed", "pass at least one call")
+    ended = _ends_of(futures)
+    looked_at = 0
     try:
-        waiting = list(futures)
-        while waiting:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for future in waiting:
-                if future.done() and not future.cancelled() and future.exception() is None:
+        while looked_at < len(futures):
+            if looked_at == len(ended):
+                waiting = [f for f in futures if not f.done()]
+                await (asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED) if waiting else asyncio.sleep(0))
+            for future in ended[looked_at:]:
+                looked_at += 1
+                if not future.cancelled() and future.exception() is None:
                     return future.result()
-            waiting = [f for f in waiting if not f.done()]
         errors = [asyncio.CancelledError() if f.cancelled() else f.exception() for f in futures]
         raise BaseExceptionGroup(f"all {len(futures)} calls failed", [e for e in errors if e is not None])
     finally:
@@ -188,6 +198,22 @@ def _begin(calls: Iterable[Awaitable[Any]]) -> "list[asyncio.Future[Any]]":
     if current.instance is None:
         return [asyncio.ensure_future(call) for call in listed]
     return [call.begin() if isinstance(call, Awaiting) else asyncio.ensure_future(call) for call in listed]
+
+
+def _ends_of(futures: "list[asyncio.Future[Any]]") -> "list[asyncio.Future[Any]]":
+    """A list that gets each future when it ends. In a cell several may have ended before it is its turn again."""
+    ended: list[asyncio.Future[Any]] = []
+    for future in futures:
+        future.add_done_callback(ended.append)
+    return ended
+
+
+def _outcome(future: "asyncio.Future[Any]") -> Any:
+    """The result, or the error as a value."""
+    if future.cancelled():
+        return asyncio.CancelledError()
+    error = future.exception()
+    return future.result() if error is None else error
 
 
 def _cancel(futures: "list[asyncio.Future[Any]]") -> None:

@@ -20,6 +20,7 @@ from workbench.model.agent_type import registry
 from workbench.model.codec import KnownTypes
 from workbench.model.entries import CallMade, Entry
 from workbench.runtime import graphs, nesting
+from workbench.runtime.answer import uninterrupted
 from workbench.runtime.awaiting import Awaiting, outside
 from workbench.runtime.clock import Clock, in_words
 from workbench.runtime.current import refuse_blocking
@@ -81,15 +82,18 @@ class Session:
             NotInAgentError: in an agent or an async step, which cannot outlive it.
         """
         refuse_blocking("session.close", "close the session in a cell")
+        uninterrupted(self._close)
+
+    def _close(self) -> None:
         with self._closing:
             if self._closed:
                 return
             self._closed = True
-        stop_recording_prints()
-        if self._pid == os.getpid():
-            self.thread.close()
-            if self._lock is not None:
-                self._lock.release()
+            stop_recording_prints()
+            if self._pid == os.getpid():
+                self.thread.close()
+                if self._lock is not None:
+                    self._lock.release()
         _forget(self)
 
     @property
@@ -300,9 +304,12 @@ def start(path: str | os.PathLike[str] | None = None, *, fresh: bool = False, re
         StoreFormatError: the file is no store, or a newer one.
         StoreCorruptError: the log was changed from outside.
     """
-    global _default  # noqa: PLW0603 - the default session is a process-wide fact
     name = os.fspath(path) if path is not None else default_path()
-    clock = clock or Clock()
+    return uninterrupted(lambda: _start(name, clock or Clock(), fresh=fresh, read_only=read_only))
+
+
+def _start(name: str, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
+    global _default  # noqa: PLW0603 - the default session is a process-wide fact
     with _guard:
         if name == MEMORY:
             session = Session(name, MemoryLog(clock.token()), None, clock)
@@ -326,8 +333,8 @@ def _open_store(path: Path, clock: Clock, *, fresh: bool, read_only: bool) -> Se
     refuse_network_home(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = StoreLock(path)
-    lock.acquire(in_words(clock.wall()))
     try:
+        lock.acquire(in_words(clock.wall()))
         if fresh:
             _move_aside(path, clock)
         log = SqliteLog(path, clock.token())
@@ -442,7 +449,7 @@ def _run_coroutine(awaitable: Awaitable[Any], timeout: float | None) -> Any:
 def _warn_left_open() -> None:
     for opened in tuple(_open.values()):
         if not opened.closed:
-            opened.close()
+            opened._close()  # noqa: SLF001 - no thread can be started any more
 
 
 threading._register_atexit(_warn_left_open)  # type: ignore[attr-defined] # noqa: SLF001 - before the threads are joined

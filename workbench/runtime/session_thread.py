@@ -127,7 +127,11 @@ class SessionThread:
         self._writer = Writer(log, self._written)
         registry.listeners.append(self._type_added)
         self._thread.start()
-        self.ask(self._open).result()
+        try:
+            self.ask(self._open).result()
+        except BaseException:
+            self.close()
+            raise
 
     # ---- the thread ------------------------------------------------------------------------------------------------
 

@@ -34,12 +34,12 @@ class StoreLock:
         Raises:
             StoreInUseError: somebody else is; says who.
         """
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             text = os.pread(fd, 4096, 0).decode("utf-8", "replace")
-            os.close(fd)
+            self.release()
             raise StoreInUseError(
                 f"the store {self.path.name.removesuffix('.lock')} is in use by {_describe(text)}",
                 "a store has one owner at a time",
@@ -48,7 +48,6 @@ class StoreLock:
         owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
         os.ftruncate(fd, 0)
         os.pwrite(fd, owner.encode(), 0)
-        self._fd = fd
 
     def release(self) -> None:
         """Stop being the owner. Harmless when repeated."""

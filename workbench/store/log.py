@@ -1,14 +1,14 @@
 """The log on disk: one SQLite file, appended to by one thread, read by any.
 
 `append` writes a whole batch in one transaction with `synchronous=FULL`; when it returns, the batch survives a power cut.
-Rows go in by many-row INSERT statements, because Python's sqlite3 gives up the interpreter lock at each statement (once in
-`executemany`, twice in `execute`), and with a busy session it takes a switch interval, 5 ms, to get it back.
+Rows go in by many-row INSERT statements, because Python's sqlite3 gives up the interpreter lock at each statement (once
+in `executemany`, twice in `execute`), and with a busy session it takes a switch interval, 5 ms, to get it back.
 """
 
 import os
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -23,6 +23,9 @@ _ROW: Final = "(?,?,?,?,?,?,?,?,?,?,?)"
 _SIZES: Final = (1024, 128, 16, 4, 1)
 """Rows per statement; each size is compiled once."""
 _INSERTS: Final = {n: f"INSERT INTO log ({_COLUMNS}) VALUES {','.join([_ROW] * n)}" for n in _SIZES}
+_LOOKUPS: Final = 500
+"""Rows per statement when entries are read by `seq`."""
+_NO_SEQS: Final = array("q")
 _SELECT: Final = (
     "SELECT seq, agent, idx, log.kind, cause, invocation, wall, mono, coalesce(place.text, ''), "
     "coalesce(log.body, payload.body), chain FROM log LEFT JOIN place ON place.id = log.line "
@@ -72,6 +75,7 @@ class SqliteLog:
         self._db = self._connect(read_only=read_only)
         try:
             self._prepare()
+            self._oplogs = self._find_oplogs()
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise StoreFormatError(
@@ -180,6 +184,7 @@ class SqliteLog:
         reach("append.commit.after")
         self._check_wal()
         self._chain = chain
+        self._note_oplogs(entries)
         self.last_seq = entries[-1].seq
 
     def _rows(
@@ -268,10 +273,32 @@ class SqliteLog:
 
     def read_oplog(self, agent: int, first: int, last: int) -> list[Entry]:
         """Committed entries of one agent between two indices; any thread, one at a time."""
-        rows = self._reader().execute(
-            _SELECT + "WHERE agent = ? AND idx BETWEEN ? AND ? ORDER BY idx", (agent, first, last)
-        )
-        return [_entry(row) for row in rows]
+        start, seqs = self._oplogs.get(agent, (1, _NO_SEQS))
+        wanted = seqs[max(first - start, 0) : max(last - start + 1, 0)]
+        found: list[Entry] = []
+        for at in range(0, len(wanted), _LOOKUPS):
+            some = wanted[at : at + _LOOKUPS]
+            where = f"WHERE seq IN ({','.join('?' * len(some))}) ORDER BY seq"
+            found += [_entry(row) for row in self._reader().execute(_SELECT + where, tuple(some))]
+        return found
+
+    def _find_oplogs(self) -> dict[int, tuple[int, "array[int]"]]:
+        """Where the entries of each agent stand: its first index, and the `seq` of each entry."""
+        found: dict[int, tuple[int, array[int]]] = {}
+        for seq, agent, index in self._db.execute("SELECT seq, agent, idx FROM log ORDER BY seq"):
+            oplog = found.get(agent)
+            if oplog is None:
+                oplog = found[agent] = (index, array("q"))
+            oplog[1].append(seq)
+        return found
+
+    def _note_oplogs(self, entries: Sequence[Entry]) -> None:
+        oplogs = self._oplogs
+        for entry in entries:
+            oplog = oplogs.get(entry.agent)
+            if oplog is None:
+                oplog = oplogs[entry.agent] = (entry.index, array("q"))
+            oplog[1].append(entry.seq)
 
     _read_db: sqlite3.Connection | None = None
 

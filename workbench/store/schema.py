@@ -3,6 +3,9 @@
 `line` is the number of a place (`file:line` text) in `place`, because few lines of code write most entries. A body over
 `LARGE_BODY` bytes stands in `payload` under its hash, and `log.body` is NULL there. `chain` is a hash over the entry and the
 chain before it, so a changed, missing or swapped entry is noticed (SQLite alone notices 12 % of flipped bits in values).
+
+There is no index on the agent: keeping one up costs as much as the log itself (6 µs a row instead of 3). Where an agent's
+entries stand is kept in memory, 8 bytes an entry (`SqliteLog.read_oplog`).
 """
 
 from typing import Final
@@ -33,7 +36,6 @@ CREATE TABLE log (
     body BLOB,
     chain BLOB NOT NULL
 );
-CREATE UNIQUE INDEX log_agent ON log (agent, idx);
 CREATE TABLE place (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE payload (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL);

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from workbench.core.state import ROOT_UID, Agent, Invocation, Matter, Promise, State, Step, Timer, Wait
+from workbench.core.state import ROOT_UID, Agent, Matter, State, Wait
 from workbench.errors import WorkbenchError
 from workbench.model.failure import decode_failure, exception_of
 from workbench.runtime.session import Session
@@ -21,7 +21,7 @@ def dump(state: State) -> dict[str, Any]:
 
 
 def _agent(agent: Agent) -> dict[str, Any]:
-    facts = {name: getattr(agent, name) for name in Agent.__slots__ if name != "id"}
+    facts = {name: getattr(agent, name) for name in Agent.__struct_fields__ if name != "id"}
     facts["current"] = None if agent.current is None else _matter(agent.current)
     facts["last"] = None if agent.last is None else _matter(agent.last)
     facts["queue"] = [_matter(invocation) for invocation in agent.queue or ()]
@@ -35,14 +35,7 @@ def _wait(wait: Wait) -> dict[str, Any]:
 
 
 def _matter(matter: Matter) -> dict[str, Any]:
-    kinds: dict[type[Matter], tuple[str, ...]] = {
-        Invocation: Invocation.__slots__,
-        Promise: Promise.__slots__,
-        Timer: Timer.__slots__,
-        Step: Step.__slots__,
-    }
-    names = (*kinds[type(matter)], *Matter.__slots__)
-    return {"kind": type(matter).__name__, **{name: getattr(matter, name) for name in names}}
+    return {"kind": type(matter).__name__, **{name: getattr(matter, name) for name in type(matter).__struct_fields__}}
 
 
 def plain(value: Any) -> Any:

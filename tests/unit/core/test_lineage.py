@@ -79,7 +79,4 @@ def test_the_cursor_steps_over_hints() -> None:
     cursor = Cursor([said, made, said])
     assert cursor.said_before("stdout", "x\n")
     assert cursor.peek() is made
-    assert not cursor.live
-    assert cursor.take() is made
-    assert cursor.live
-    assert cursor.peek() is None
+    assert [cursor.live, cursor.take() is made, cursor.live, cursor.peek()] == [False, True, True, None]

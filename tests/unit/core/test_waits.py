@@ -15,6 +15,7 @@ class Script:
 
     def __init__(self) -> None:
         self.state = State()
+        self.written: list[Entry] = []
         self.put(1, e.AgentCreated("Session()", "Session", "[]", 0))
 
     def put(self, uid: int, body: Body, invocation: int = 0) -> Entry:
@@ -22,6 +23,7 @@ class Script:
         index = 1 if agent is None else agent.index + 1
         entry = Entry(self.state.seq + 1, uid, index, 0, invocation, self.state.seq, 0, f"f.py:{self.state.seq}", body)
         self.state.apply(entry)
+        self.written.append(entry)
         return entry
 
     def agent(self, name: str) -> int:

@@ -1,0 +1,57 @@
+"""An interrupt of a cell, wherever it lands, detaches the cell and leaves the session, its store and its agents unharmed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.crash import interrupts
+from workbench.testing import Launcher, read_log, violations
+
+
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """A process that forks; each child has one main thread to interrupt."""
+    with Launcher([interrupts.__name__], tmp_path_factory.mktemp("interrupts") / "output") as launcher:
+        yield launcher
+
+
+@pytest.mark.parametrize("name", [function.__name__ for function in interrupts.CALLS])
+def test_interrupted_at_each_opcode(name: str, launcher: Launcher, tmp_path: Path) -> None:
+    """SIGINT at each opcode of a public call where Python notices it: the session answers, no transaction is open, all rest."""
+    report = launcher.run(interrupts.interrupt_each, name=name, store=str(tmp_path / "s.db"))
+    assert not report.hung, f"hangs after an interrupt at {report.told.get('at')}"
+    assert not report.error, f"{report.error} after {report.told.get('at')}"
+    assert report.result["problem"] == ""
+    assert report.result["n"] >= 40
+    assert len(report.result["odd"]) <= 2, report.result["odd"]
+    assert violations(read_log(tmp_path / "s.db")) == []
+
+
+@pytest.mark.slow
+def test_start_and_close_interrupted_at_each_opcode(launcher: Launcher, tmp_path: Path) -> None:
+    """SIGINT at each opcode of `wb.start` and of `close`: starting again works, and the store is sound."""
+    report = launcher.run(interrupts.interrupt_start_and_close, store=str(tmp_path / "s.db"))
+    assert not report.hung, f"hangs after an interrupt at {report.told.get('at')}"
+    assert not report.error, f"{report.error} after {report.told.get('at')}"
+    assert report.result["problem"] == ""
+    assert violations(read_log(tmp_path / "s.db")) == []
+
+
+@pytest.mark.parametrize("how", ["blocking", "coroutine", "join"])
+def test_an_interrupt_ends_a_wait(how: str, launcher: Launcher, tmp_path: Path) -> None:
+    """A cell that waits for what never comes is back within half a second of a real SIGINT, and the session works."""
+    launcher.start(interrupts.wait_for_ever, store=str(tmp_path / "s.db"), how=how)
+    launcher.await_told("waiting")
+    begun = time.perf_counter()
+    os.kill(launcher.child_pid, signal.SIGINT)
+    report = launcher.finish()
+    assert time.perf_counter() - begun < 2  # and the checks of the session in it
+    assert not report.error, report.error
+    assert report.result["problem"] == ""
+    assert violations(read_log(tmp_path / "s.db")) == []
