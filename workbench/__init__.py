@@ -32,6 +32,7 @@ from workbench.errors import (
     RaceError,
     SessionClosedError,
     SessionError,
+    StalledError,
     StoreCorruptError,
     StoreError,
     StoreFormatError,
@@ -44,8 +45,8 @@ from workbench.errors import (
 from workbench.ids import AgentId, PromiseId
 from workbench.runtime.agent import agent
 from workbench.runtime.api import (
-    Forked,
     ForkDetails,
+    Forked,
     Original,
     await_promise,
     await_promise_json,
@@ -122,6 +123,7 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
     "SessionClosedError",
     "SessionError",
     "show",
+    "StalledError",
     "start",
     "step",
     "StoreCorruptError",
@@ -140,14 +142,14 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext workbench`."""
-    from workbench import magics  # noqa: PLC0415 - IPython and widgets load for those who use them
+    from workbench import magics
 
     magics.load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """`%unload_ext workbench`."""
-    from workbench import magics  # noqa: PLC0415
+    from workbench import magics
 
     magics.unload(shell)
 

@@ -6,6 +6,7 @@ The tree (a test compares it with the classes):
     - `AgentIdError` (also `ValueError`)
     - `AgentTypeError` (also `TypeError`)
     - `DeadlockError`
+        - `StalledError`
     - `DecodingError` (also `ValueError`)
     - `DivergenceError`
     - `EncodingError` (also `TypeError`)
@@ -84,11 +85,11 @@ class UnsupportedError(WorkbenchError, NotImplementedError):
     """Agent code asked its event loop for something that cannot be replayed, such as a socket."""
 
 
-class PromiseNotFound(WorkbenchError, LookupError):  # noqa: N818 - the name is Golem's
+class PromiseNotFound(WorkbenchError, LookupError):
     """No promise has this id: never made, made in another store, or its agent was deleted."""
 
 
-class OutcomeUnknown(WorkbenchError):  # noqa: N818 - the name says what is the case
+class OutcomeUnknown(WorkbenchError):
     """A step that may not run twice was under way when the process died; whether it took effect is not known."""
 
 
@@ -112,6 +113,20 @@ class DeadlockError(WorkbenchError):
         do = f"change the call at {line or 'that line'} to `.{method.rpartition('.')[2]}.trigger(...)`, and pass a promise if its result is needed"
         super().__init__(f"deadlock refused, {what}", steps, do)
         self.args = (self.cycle, self.edge)
+
+
+class StalledError(DeadlockError):
+    """A method that awaits what nothing can bring: an event that no task of it will set, a queue that none will fill."""
+
+    def __init__(self, agent: str, method: str, line: str) -> None:
+        WorkbenchError.__init__(
+            self,
+            f"{agent}.{method} would wait for ever at {line or 'an unknown line'}",
+            "no call, promise, timer or step of it is open, so nothing can wake it",
+            "let a task of the same invocation bring what it waits for, or await a promise",
+        )
+        self.cycle, self.edge = [(agent, method, line)], 0
+        self.args = (agent, method, line)
 
 
 class DivergenceError(WorkbenchError):
@@ -242,7 +257,10 @@ def invocation_error(
     cls = _combined.get(base)
     if cls is None:
         # The built-in comes first as base, because only its own `__new__` may make it; the looks stay ours.
-        looks = {name: InvocationError.__dict__[name] for name in ("__init__", "__str__", "__repr__", "__reduce__", "__module__")}
+        looks = {
+            name: InvocationError.__dict__[name]
+            for name in ("__init__", "__str__", "__repr__", "__reduce__", "__module__")
+        }
         cls = _combined[base] = type("InvocationError", (original, InvocationError), looks)
     error = original.__new__(cls)
     InvocationError.__init__(error, agent_id, method, error_type, message, remote_traceback)

@@ -24,6 +24,7 @@ MAX_PARAMETER_DEPTH: Final = 32
 ROOT_ID: Final = "Session()"
 """The id under which cells and scripts act; the root of every agent tree."""
 
+
 def _refuse_constant(name: str) -> object:
     message = f"{name} is not allowed"
     raise ValueError(message)

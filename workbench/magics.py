@@ -38,7 +38,9 @@ class Table:
     def __repr__(self) -> str:
         lines = [self.head, *(tuple(map(str, row)) for row in self.rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
-        text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+        text = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        ]
         return "\n".join([*text, self.note] if self.note else text)
 
     def _repr_html_(self) -> str:
@@ -58,11 +60,14 @@ def agents_table(status: str | None = None, type_name: str | None = None) -> Tab
     """
 
     def wanted(agent: AgentInfo) -> bool:
-        return (status is None or agent.status == status) and (type_name is None or agent.agent_id.startswith(f"{type_name}("))
+        return (status is None or agent.status == status) and (
+            type_name is None or agent.agent_id.startswith(f"{type_name}(")
+        )
 
     found = [a for a in default_session().agents() if wanted(a)]
     rows: list[tuple[object, ...]] = [
-        (a.agent_id, a.status, a.queued, a.finished, a.failed, a.entries, a.forked_from or a.parent) for a in found[:_AGENTS_SHOWN]
+        (a.agent_id, a.status, a.queued, a.finished, a.failed, a.entries, a.forked_from or a.parent)
+        for a in found[:_AGENTS_SHOWN]
     ]
     note = f"{len(found)} agents" + (f", the first {_AGENTS_SHOWN} shown" if len(found) > _AGENTS_SHOWN else "")
     return Table(("agent", "status", "queued", "finished", "raised", "entries", "child or fork of"), rows, note)
@@ -84,8 +89,16 @@ class WorkbenchMagics(Magics):
     """The magics; each has a plain function behind it."""
 
     @magic_arguments()
-    @argument("action", nargs="?", default="graph", choices=["status", "graph", "nest"], help="what to do; the live graph by default")
-    @argument("value", nargs="?", choices=["on"], help="for `nest`: let cells call asyncio.run while the kernel's loop runs")
+    @argument(
+        "action",
+        nargs="?",
+        default="graph",
+        choices=["status", "graph", "nest"],
+        help="what to do; the live graph by default",
+    )
+    @argument(
+        "value", nargs="?", choices=["on"], help="for `nest`: let cells call asyncio.run while the kernel's loop runs"
+    )
     @line_magic
     def workbench(self, line: str) -> None:
         """Show the default session: its status and the live graph of its agents."""
@@ -94,9 +107,9 @@ class WorkbenchMagics(Magics):
             if args.value != "on":
                 message = "write `%workbench nest on`; it cannot be undone without a kernel restart"
                 raise UsageError(message)
-            print(f"event loops nest now, by {nesting.enable()}")  # noqa: T201 - a magic prints
+            print(f"event loops nest now, by {nesting.enable()}")
             return
-        print(status_line())  # noqa: T201
+        print(status_line())
         if args.action == "graph":
             display_graph(agent_graph())
 
@@ -113,7 +126,12 @@ class WorkbenchMagics(Magics):
     @argument("job", nargs="*", help="VARIABLE in EXPRESSION")
     @argument("--limit", type=int, default=8, help="children at work at the same time")
     @argument("--into", help="variable that gets the results")
-    @argument("--on-error", choices=["raise", "collect"], default="raise", help="stop at the first error, or keep partial results")
+    @argument(
+        "--on-error",
+        choices=["raise", "collect"],
+        default="raise",
+        help="stop at the first error, or keep partial results",
+    )
     @argument("--name", help="a named job is done once: the same cell again joins it")
     @argument("--again", action="store_true", help="run a named job anew")
     @cell_magic
@@ -173,7 +191,9 @@ def split_fanout(line: str) -> tuple[str, str, str]:
     Raises:
         UsageError: it does not read `VARIABLE in EXPRESSION [options]`.
     """
-    usage = "%%fanout VARIABLE in EXPRESSION [--limit N] [--into NAME] [--on-error raise|collect] [--name NAME] [--again]"
+    usage = (
+        "%%fanout VARIABLE in EXPRESSION [--limit N] [--into NAME] [--on-error raise|collect] [--name NAME] [--again]"
+    )
     variable, found, rest = line.strip().partition(" in ")
     variable = variable.strip()
     if not found or not variable.isidentifier():

@@ -91,7 +91,9 @@ def test_a_click_shows_details_also_while_the_cell_blocks(page: LabPage) -> None
     write(page, "click.ipynb", SETUP, 'with wb.trace():\n    wb.run(Coordinator.get().fan_out(["a"] * 12))')
     page.run_cell(0)
     page.start_cell(1)
-    page.dom.wait_for_function("() => /[1-9] done/.test(document.querySelector('.wb-foot')?.innerText ?? '')", timeout=30_000)
+    page.dom.wait_for_function(
+        "() => /[1-9] done/.test(document.querySelector('.wb-foot')?.innerText ?? '')", timeout=30_000
+    )
     click(page, "Coordinator()")
     card = page.dom.locator(".wb-card").first
     card.wait_for(state="visible")
@@ -163,7 +165,9 @@ def test_names_from_agents_are_text(page: LabPage) -> None:
     page.dom.wait_for_function("() => (document.querySelector('.wb-foot')?.innerText ?? '').includes('failed')")
     click(page, "Named(")
     page.dom.wait_for_function("(evil) => document.querySelector('.wb-card').textContent.includes(evil)", arg=EVIL)
-    page.dom.wait_for_function("(evil) => document.querySelector('table.wb-unseen').textContent.includes(evil)", arg=EVIL)
+    page.dom.wait_for_function(
+        "(evil) => document.querySelector('table.wb-unseen').textContent.includes(evil)", arg=EVIL
+    )
     assert page.dom.locator('img[src="x"]').count() == 0
     assert alerts == []
     assert not [url for url in requests if not url.startswith((page.lab.url, "data:", "blob:", "ws:"))]
@@ -204,7 +208,9 @@ def test_the_last_state_stays_when_the_kernel_is_killed(page: LabPage) -> None:
     path = write(page, "killed.ipynb", SETUP, BLOCKING.replace("abcdefgh", "abcdefghijkl"))
     page.run_cell(0)
     page.start_cell(1)
-    page.dom.wait_for_function("() => /[3-9] done/.test(document.querySelector('.wb-foot')?.innerText ?? '')", timeout=30_000)
+    page.dom.wait_for_function(
+        "() => /[3-9] done/.test(document.querySelector('.wb-foot')?.innerText ?? '')", timeout=30_000
+    )
     page.lab.kill_kernel(path)
     assert "13 agents" in page.dom.locator(".wb-foot").first.inner_text()
 
@@ -214,7 +220,9 @@ def test_an_interrupted_cell_keeps_its_picture(page: LabPage) -> None:
     write(page, "interrupted.ipynb", SETUP, BLOCKING)
     page.run_cell(0)
     page.start_cell(1)
-    page.dom.wait_for_function("() => /[1-4] done/.test(document.querySelector('.wb-foot')?.innerText ?? '')", timeout=30_000)
+    page.dom.wait_for_function(
+        "() => /[1-4] done/.test(document.querySelector('.wb-foot')?.innerText ?? '')", timeout=30_000
+    )
     page.interrupt()
     page.wait_for_output(1, "KeyboardInterrupt")
     page.dom.wait_for_function("() => document.querySelector('.wb-foot').innerText.includes('9 done')", timeout=30_000)

@@ -23,19 +23,19 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 
 @pytest.mark.parametrize("name", [function.__name__ for function in interrupts.CALLS])
 def test_interrupted_at_each_opcode(name: str, launcher: Launcher, tmp_path: Path) -> None:
-    """SIGINT at each opcode of a public call where Python notices it: the session answers, no transaction is open, all rest."""
+    """An interrupt at each opcode of a public call where Python notices it: the session answers, no transaction is open, all rest."""
     report = launcher.run(interrupts.interrupt_each, name=name, store=str(tmp_path / "s.db"))
     assert not report.hung, f"hangs after an interrupt at {report.told.get('at')}"
     assert not report.error, f"{report.error} after {report.told.get('at')}"
     assert report.result["problem"] == ""
-    assert report.result["n"] >= 40
-    assert len(report.result["odd"]) <= 2, report.result["odd"]
+    assert report.result["n"] >= 20
+    assert report.result["odd"] == []
     assert violations(read_log(tmp_path / "s.db")) == []
 
 
 @pytest.mark.slow
 def test_start_and_close_interrupted_at_each_opcode(launcher: Launcher, tmp_path: Path) -> None:
-    """SIGINT at each opcode of `wb.start` and of `close`: starting again works, and the store is sound."""
+    """An interrupt at each opcode of `wb.start` and of `close`: starting again works, and the store is sound."""
     report = launcher.run(interrupts.interrupt_start_and_close, store=str(tmp_path / "s.db"))
     assert not report.hung, f"hangs after an interrupt at {report.told.get('at')}"
     assert not report.error, f"{report.error} after {report.told.get('at')}"

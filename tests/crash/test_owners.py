@@ -41,7 +41,12 @@ def fork_inside(channel: Channel, *, store: str) -> dict[str, object]:
     pid = os.fork()
     if not pid:
         said = []
-        for attempt in (session.agents, lambda: wb.run(session.at_rest()), lambda: session.oplog("Counted(1)"), session.simulate_crash):
+        for attempt in (
+            session.agents,
+            lambda: wb.run(session.at_rest()),
+            lambda: session.oplog("Counted(1)"),
+            session.simulate_crash,
+        ):
             try:
                 attempt()
             except wb.SessionClosedError as error:
@@ -68,7 +73,9 @@ def launchers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Launch
         yield one, two
 
 
-def test_a_second_process_is_refused_and_told_who_owns_the_store(launchers: tuple[Launcher, Launcher], tmp_path: Path) -> None:
+def test_a_second_process_is_refused_and_told_who_owns_the_store(
+    launchers: tuple[Launcher, Launcher], tmp_path: Path
+) -> None:
     """The second opener gets `StoreInUseError` at once, with pid, host and since when; the owner is not disturbed."""
     owner, other = launchers
     store = str(tmp_path / "s.db")

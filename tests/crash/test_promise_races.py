@@ -43,7 +43,10 @@ def rivals_race(tell: Tell) -> object:
     for n, payload in enumerate(payloads):
         tell(f"payload {n}", payload)
     assert all(sum(answers) + cell <= 1 for cell, *answers in zip(mine, *won, strict=True))
-    return [len(payloads), all(wb.run(wb.await_promise(pid)).decode() == p for pid, p in zip(pids, payloads, strict=True))]
+    return [
+        len(payloads),
+        all(wb.run(wb.await_promise(pid)).decode() == p for pid, p in zip(pids, payloads, strict=True)),
+    ]
 
 
 @pytest.fixture

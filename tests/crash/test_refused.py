@@ -85,7 +85,10 @@ def test_a_crash_loses_instances_and_nothing_else(session: wb.Session) -> None:
     wb.complete_promise(pid, b"data")
     session.simulate_crash()
     assert [wb.run(wait(2 + n, n)) for n, wait in enumerate(waits)] == [0, 1, 2]
-    assert wb.run(Promiser.get_phantom("11111111-1111-4111-8111-111111111111").wait_for.with_options(key="w")(pid)) == b"data"
+    assert (
+        wb.run(Promiser.get_phantom("11111111-1111-4111-8111-111111111111").wait_for.with_options(key="w")(pid))
+        == b"data"
+    )
     assert [wb.run(Child.get("crash", n).seen()) for n in range(3)] == [[f"nap {n}", f"woke {n}"] for n in range(3)]
     path = session.path
     session.close()
@@ -99,7 +102,11 @@ def test_crashes_while_cells_wait(round_: int, session: wb.Session) -> None:
 
     def cell(n: int) -> None:
         try:
-            outcomes[n] = wb.run(Spreader.get().spread.with_options(key="k")(30) if n == 0 else Counted.get(n).once.with_options(key="k")(n))
+            outcomes[n] = wb.run(
+                Spreader.get().spread.with_options(key="k")(30)
+                if n == 0
+                else Counted.get(n).once.with_options(key="k")(n)
+            )
         except wb.CrashedError as error:
             outcomes[n] = error
 

@@ -12,7 +12,16 @@ from workbench.store.faults import POINTS
 from workbench.testing import WRITES, Launcher, crash_sweep, kill_sweep, reference
 from workbench.testing.children import run_program
 
-RECOVERED_TWICE = ["join", "try_join_with_failure", "promises", "fork", "fork_in_flight", "steps", "cancelled_calls", "deadlock"]
+RECOVERED_TWICE = [
+    "join",
+    "try_join_with_failure",
+    "promises",
+    "fork",
+    "fork_in_flight",
+    "steps",
+    "cancelled_calls",
+    "deadlock",
+]
 
 
 @pytest.mark.slow
@@ -41,7 +50,10 @@ def test_killed_again_while_recovering(name: str) -> None:
     chance = random.Random(name)
     for _ in range(2):
         sweep = crash_sweep(
-            PROGRAMS[name], points=range(chance.randrange(1, 9), 400, 9), only=(), recovery_crash=chance.randrange(1, 25)
+            PROGRAMS[name],
+            points=range(chance.randrange(1, 9), 400, 9),
+            only=(),
+            recovery_crash=chance.randrange(1, 25),
         )
         assert sweep.problems == []
 
@@ -75,7 +87,8 @@ def test_every_point_is_reached(tmp_path_factory: pytest.TempPathFactory) -> Non
 
 
 @pytest.mark.parametrize(
-    ("faulty", "complaint"), [(programs.doubling, "undisturbed"), (programs.hasty, "acknowledged"), (programs.careless, "too many")]
+    ("faulty", "complaint"),
+    [(programs.doubling, "undisturbed"), (programs.hasty, "acknowledged"), (programs.careless, "too many")],
 )
 def test_the_judge_notices(faulty: programs.Program, complaint: str) -> None:
     """Programs that lose, double or promise too early are found out: the sweep is no rubber stamp."""

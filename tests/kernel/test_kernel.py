@@ -187,7 +187,9 @@ SLACK = float(os.environ.get("WB_SLACK", "3"))
 def test_agents_go_on_while_a_cell_blocks(kernel: Kernel, folder: Path) -> None:
     """A cell that never gives way to the kernel's event loop does not stop agents."""
     kernel.run(SETUP)
-    kernel.run("job = asyncio.ensure_future(wb.fan_out(work, range(12), limit=4, name='dozen')); await asyncio.sleep(0)")
+    kernel.run(
+        "job = asyncio.ensure_future(wb.fan_out(work, range(12), limit=4, name='dozen')); await asyncio.sleep(0)"
+    )
     kernel.run(
         "import os\nwhile not os.path.exists('steps.txt') or len(open('steps.txt').read().split()) < 12:\n    pass  # a busy cell"
     )
@@ -197,7 +199,9 @@ def test_agents_go_on_while_a_cell_blocks(kernel: Kernel, folder: Path) -> None:
 def test_prints_of_agents_appear_under_their_cell_and_once(kernel: Kernel) -> None:
     """`print` in an agent lands in the cell that called it, not in a later one, and a crash does not repeat it."""
     kernel.run(SETUP)
-    kernel.run("@wb.agent\nclass Says:\n    async def hi(self):\n        print('hello from', wb.self_id())\n        await asyncio.sleep(0.01)")
+    kernel.run(
+        "@wb.agent\nclass Says:\n    async def hi(self):\n        print('hello from', wb.self_id())\n        await asyncio.sleep(0.01)"
+    )
     assert kernel.run("await Says.get().hi()").count("hello from Says()") == 1
     assert "hello" not in kernel.run("session.simulate_crash()")
     assert kernel.run("await Says.get().hi()").count("hello from Says()") == 1
@@ -218,7 +222,9 @@ def test_a_nested_loop_of_the_user_does_no_harm(kernel: Kernel) -> None:
     """`%workbench nest on` lets a cell call `asyncio.run`, and everything else works as before."""
     kernel.run(SETUP)
     assert "nest" in kernel.run("%workbench nest on")
-    assert "84" in kernel.run("async def f():\n    return await wb.fan_out(lambda x: x * 2, [42])\nprint(asyncio.run(f())[0])")
+    assert "84" in kernel.run(
+        "async def f():\n    return await wb.fan_out(lambda x: x * 2, [42])\nprint(asyncio.run(f())[0])"
+    )
     assert "2" in kernel.run("print((await wb.fan_out(lambda x: x * 2, [1]))[0])")
 
 
@@ -240,5 +246,3 @@ def test_the_cell_magic_runs_its_body_in_agents(kernel: Kernel) -> None:
     status, said = kernel.finish(kernel.send("%%fanout oops --limit 2\nreturn 1"))
     assert status == "error" or "UsageError" in said
     assert "VARIABLE in EXPRESSION" in said
-
-

@@ -76,7 +76,12 @@ def test_a_tutorial_is_committed_executed(tutorial: Path) -> None:
     assert all(cell.execution_count for cell in cells)
     assert not [o for cell in cells for o in cell.outputs if o.output_type == "error"]
     states = notebook.metadata["widgets"][WIDGET_STATE]["state"]
-    shown = [o.data["application/vnd.jupyter.widget-view+json"]["model_id"] for cell in cells for o in cell.outputs if "widget-view" in str(o)]
+    shown = [
+        o.data["application/vnd.jupyter.widget-view+json"]["model_id"]
+        for cell in cells
+        for o in cell.outputs
+        if "widget-view" in str(o)
+    ]
     assert shown
     assert set(shown) <= set(states)
 

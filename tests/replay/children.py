@@ -9,8 +9,7 @@ from typing import Any
 import workbench as wb
 from tests.replay.corpus import PROGRAMS
 from workbench.core.lineage import Cursor
-from workbench.model.entries import AgentCreated, AgentForked, Entry
-from workbench.model.entries import ROLES, Role
+from workbench.model.entries import ROLES, AgentCreated, AgentForked, Entry, Role
 from workbench.runtime.client import client_of
 from workbench.testing import SimulatedClock, dump, finest_turns, rebuild_all
 from workbench.testing.channel import Channel
@@ -63,7 +62,9 @@ def hide_hints() -> None:
     begin = Cursor.__init__
 
     def without_hints(self: Cursor, entries: Sequence[Entry]) -> None:
-        kept = [x for x in entries if ROLES[type(x.body)] is not Role.HINT or isinstance(x.body, AgentCreated | AgentForked)]
+        kept = [
+            x for x in entries if ROLES[type(x.body)] is not Role.HINT or isinstance(x.body, AgentCreated | AgentForked)
+        ]
         begin(self, kept)
 
     Cursor.__init__ = without_hints  # type: ignore[method-assign]

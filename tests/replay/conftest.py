@@ -11,7 +11,12 @@ import pytest
 from tests.replay import children
 from workbench.testing import Launcher
 
-MODULES = ["tests.replay.corpus", "tests.replay.children", "tests.replay.nondeterministic", "tests.replay.test_other_processes"]
+MODULES = [
+    "tests.replay.corpus",
+    "tests.replay.children",
+    "tests.replay.nondeterministic",
+    "tests.replay.test_other_processes",
+]
 
 
 @pytest.fixture(scope="session")

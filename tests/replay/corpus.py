@@ -95,7 +95,11 @@ class Joins:
 
     async def join_errors(self) -> list[Any]:
         self.rounds += 1
-        calls = [Child.get("joinerr", 0).work(2), Child.get("joinerr", 1).fail("a"), Child.get("joinerr", 2).fail("b", 1)]
+        calls = [
+            Child.get("joinerr", 0).work(2),
+            Child.get("joinerr", 1).fail("a"),
+            Child.get("joinerr", 2).fail("b", 1),
+        ]
         try:
             await wb.join(calls)
         except ExceptionGroup as group:
@@ -104,7 +108,11 @@ class Joins:
 
     async def try_join(self) -> list[Any]:
         self.rounds += 1
-        calls = [Child.get("tryjoin", 0).nap(5, 0), Child.get("tryjoin", 1).fail("early", 1), Child.get("tryjoin", 2).nap(9, 2)]
+        calls = [
+            Child.get("tryjoin", 0).nap(5, 0),
+            Child.get("tryjoin", 1).fail("early", 1),
+            Child.get("tryjoin", 2).nap(9, 2),
+        ]
         try:
             await wb.try_join(calls)
         except ValueError as error:
@@ -119,7 +127,9 @@ class Joins:
 
     async def race_ok(self) -> list[Any]:
         self.rounds += 1
-        won = await wb.race_ok([Child.get("raceok", 0).fail("no", 1), Child.get("raceok", 1).nap(2, 7), Child.get("raceok", 2).nap(3, 8)])
+        won = await wb.race_ok(
+            [Child.get("raceok", 0).fail("no", 1), Child.get("raceok", 1).nap(2, 7), Child.get("raceok", 2).nap(3, 8)]
+        )
         try:
             await wb.race_ok([Child.get("raceko", 0).fail("x", 2), Child.get("raceko", 1).fail("y", 1)])
         except ExceptionGroup as group:
@@ -146,7 +156,12 @@ class Joins:
 @program
 def join(tell: Tell) -> object:
     tell("join", once(Joins.get().join))
-    return [once(Joins.get().join), once(Joins.get().join_errors), wb.run(notes_of("join", 4)), wb.run(notes_of("joinerr", 3))]
+    return [
+        once(Joins.get().join),
+        once(Joins.get().join_errors),
+        wb.run(notes_of("join", 4)),
+        wb.run(notes_of("joinerr", 3)),
+    ]
 
 
 @program
@@ -194,7 +209,8 @@ class Asyncio:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._pair(n)) for n in range(2)]
         done, pending = await asyncio.wait(
-            [asyncio.ensure_future(Child.get("wait", n).nap(3 - n, n)) for n in range(3)], return_when=asyncio.FIRST_COMPLETED
+            [asyncio.ensure_future(Child.get("wait", n).nap(3 - n, n)) for n in range(3)],
+            return_when=asyncio.FIRST_COMPLETED,
         )
         self.seen += gathered
         return [gathered, [t.result() for t in tasks], [d.result() for d in done], len(pending)]
@@ -412,7 +428,12 @@ class Mixed:
 
     async def errors(self) -> list[Any]:
         found: list[Any] = []
-        for call in (Child.get("errors").fail("plain"), Thrower.get().nested(), Thrower.get().group(), Thrower.get().own()):
+        for call in (
+            Child.get("errors").fail("plain"),
+            Thrower.get().nested(),
+            Thrower.get().group(),
+            Thrower.get().own(),
+        ):
             try:
                 await call
             except wb.InvocationError as error:
@@ -746,7 +767,11 @@ def cancelled_calls(tell: Tell) -> object:
     wb.run(wb.session().at_rest())
     tell("limited", once(Canceller.get().limited))
     wb.run(wb.session().at_rest())
-    return [once(Canceller.get().drop), once(Canceller.get().limited), *(wb.run(Child.get(n).seen()) for n in ("cancel", "cancel2", "cancel3"))]
+    return [
+        once(Canceller.get().drop),
+        once(Canceller.get().limited),
+        *(wb.run(Child.get(n).seen()) for n in ("cancel", "cancel2", "cancel3")),
+    ]
 
 
 @wb.agent

@@ -111,7 +111,7 @@ KINDS = [name[1:] for name in vars(Bad) if name.startswith("_") and not name.sta
 
 def first(channel: Channel, *, store: str) -> None:
     """Let every agent act once."""
-    global calls_in_this_process  # noqa: PLW0603
+    global calls_in_this_process
     os.environ["WB_RUN"], calls_in_this_process = "one", 0
     random.seed(1)
     with wb.start(store, clock=SimulatedClock(1)) as session:
@@ -126,7 +126,7 @@ def first(channel: Channel, *, store: str) -> None:
 
 def second(channel: Channel, *, store: str) -> dict[str, Any]:
     """Call every agent again: what each came to."""
-    global calls_in_this_process  # noqa: PLW0603
+    global calls_in_this_process
     os.environ["WB_RUN"], calls_in_this_process = "two", 7
     random.seed(2)
     found: dict[str, Any] = {}

@@ -61,7 +61,9 @@ def test_two_runs_agree(name: str, finished: Finisher, launcher: Launcher, tmp_p
 
 
 @each_program
-def test_a_fresh_process_rebuilds_every_agent(name: str, finished: Finisher, stranger: Launcher, tmp_path: Path) -> None:
+def test_a_fresh_process_rebuilds_every_agent(
+    name: str, finished: Finisher, stranger: Launcher, tmp_path: Path
+) -> None:
     """Replay in another process with another hash seed: same objects, no divergence, no new entry, nothing printed, no effect."""
     done = finished(name)
     store, entries = tmp_path / "copy.db", read_log(done.store)
@@ -141,7 +143,9 @@ def test_folding_twice_gives_equal_states(name: str, finished: Finisher) -> None
     assert dump(first) == dump(second)
 
 
-def test_two_processes_fold_the_same_state(finished: Finisher, launcher: Launcher, stranger: Launcher, tmp_path: Path) -> None:
+def test_two_processes_fold_the_same_state(
+    finished: Finisher, launcher: Launcher, stranger: Launcher, tmp_path: Path
+) -> None:
     """The fold does not depend on the process: sets of text are ordered differently in the second one."""
     done = finished("fork_in_flight")
     states = []

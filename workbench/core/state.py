@@ -117,7 +117,7 @@ class Agent(msgspec.Struct, gc=False, eq=False):
     seq: int = 0
     current: Invocation | None = None
     queue: list[Invocation] | None = None
-    waits: dict[int, Wait] = {}  # noqa: RUF012 - msgspec makes a new one for each
+    waits: dict[int, Wait] = {}
     keys: dict[str, Invocation] | None = None
     last: Invocation | None = None
     finished: int = 0
@@ -252,7 +252,16 @@ def _call_made(state: State, entry: Entry, body: e.CallMade) -> None:
     invocation = None if body.key is None or target.keys is None else target.keys.get(body.key)
     if invocation is None:
         invocation = Invocation(
-            entry.seq, body.target, body.method, body.value, entry.agent, entry.index, body.key, body.label, entry.line, entry.wall
+            entry.seq,
+            body.target,
+            body.method,
+            body.value,
+            entry.agent,
+            entry.index,
+            body.key,
+            body.label,
+            entry.line,
+            entry.wall,
         )
         if body.key is not None:
             if target.keys is None:

@@ -17,7 +17,11 @@ def find_deadlock(state: State, uid: int) -> list[tuple[Agent, Wait]]:
     """The cycle of stuck agents that `uid` closes: each with the wait that leads to the next; empty when there is none."""
     wait = next(iter(state.agents[uid].waits.values()), None)
     first = None if wait is None else wait.on
-    if not isinstance(first, Invocation) or first.settled or getattr(state.agents.get(first.target), "current", None) is None:
+    if (
+        not isinstance(first, Invocation)
+        or first.settled
+        or getattr(state.agents.get(first.target), "current", None) is None
+    ):
         return []  # the common case, told without a search
     stuck = _stuck_from(state, uid)
     if stuck is None:

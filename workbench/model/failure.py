@@ -31,6 +31,7 @@ _OWN: Final[dict[str, type[errors.WorkbenchError]]] = {
         errors.OutcomeUnknown,
         errors.PromiseNotFound,
         errors.RaceError,
+        errors.StalledError,
         errors.UnknownAgentError,
         errors.UnsupportedError,
     )
@@ -57,7 +58,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     message: str
     traceback: str = ""
     fields: list[object] | None = None
-    parts: "list[Failure]" = []  # noqa: RUF012 - msgspec copies defaults
+    parts: "list[Failure]" = []
     base: str = ""
 
 

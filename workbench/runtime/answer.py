@@ -29,6 +29,24 @@ class Answer(Future[_T], Generic[_T]):
         super().__init__()
         self._condition = _Condition()
 
+    def _wait(self, timeout: float | None) -> None:
+        """Wait on a lock of one's own: `Condition.wait` has an instant at which an interrupt finds its lock released."""
+        if not self.done():
+            gate = threading.Lock()
+            gate.acquire()
+            self.add_done_callback(lambda _: gate.release())
+            gate.acquire(timeout=-1 if timeout is None else min(max(timeout, 0), threading.TIMEOUT_MAX))
+
+    def result(self, timeout: float | None = None) -> _T:
+        """As `Future.result`."""
+        self._wait(timeout)
+        return super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """As `Future.exception`."""
+        self._wait(timeout)
+        return super().exception(0)
+
 
 def uninterrupted(work: Callable[[], _T]) -> _T:
     """Do something to its end whatever interrupts the caller: on a thread of its own, as interrupts land in the main thread.

@@ -134,7 +134,11 @@ def complete_promise(promise_id: PromiseId, data: bytes | str) -> bool:
     elif isinstance(data, (bytearray, memoryview)):
         data = bytes(data)
     if not isinstance(data, bytes):
-        raise EncodingError("data", f"a promise's payload is bytes, not {type(data).__name__}", "use complete_promise_json for other values")
+        raise EncodingError(
+            "data",
+            f"a promise's payload is bytes, not {type(data).__name__}",
+            "use complete_promise_json for other values",
+        )
     if len(data) > MAX_BYTES:
         raise EncodingError("data", f"it takes more than {MAX_BYTES} bytes", "store it in a file and pass its path")
     if current.instance is not None:
@@ -161,7 +165,9 @@ def complete_promise_json(promise_id: PromiseId, value: object) -> bool:
     try:
         data = msgspec.json.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise EncodingError("value", f"it has no JSON form ({error})", "send text, numbers, lists, dicts, dataclasses") from error
+        raise EncodingError(
+            "value", f"it has no JSON form ({error})", "send text, numbers, lists, dicts, dataclasses"
+        ) from error
     return complete_promise(promise_id, data)
 
 
@@ -185,7 +191,9 @@ def promise_state(promise_id: PromiseId) -> str:
 def _checked(promise_id: object) -> PromiseId:
     if not isinstance(promise_id, PromiseId):
         raise AgentTypeError(
-            f"{promise_id!r:.80} is no promise id", f"it is a {type(promise_id).__name__}", "pass what create_promise returned"
+            f"{promise_id!r:.80} is no promise id",
+            f"it is a {type(promise_id).__name__}",
+            "pass what create_promise returned",
         )
     return promise_id
 
@@ -195,7 +203,9 @@ def _from_json(data: bytes, kind: Any) -> Any:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         wanted = getattr(kind, "__name__", str(kind))
-        raise DecodingError(f"the promise's payload is no {wanted} in JSON ({error})", "complete it with complete_promise_json") from error
+        raise DecodingError(
+            f"the promise's payload is no {wanted} in JSON ({error})", "complete it with complete_promise_json"
+        ) from error
 
 
 # ---- fork -------------------------------------------------------------------------------------------------------------------
@@ -277,7 +287,9 @@ class _Step(Awaiting):
         return f"<step {self._work.name}>"
 
 
-def step(fn: Callable[..., Any], *args: Any, idempotent: bool = True, timeout: float | None = None, **kwargs: Any) -> Awaiting:
+def step(
+    fn: Callable[..., Any], *args: Any, idempotent: bool = True, timeout: float | None = None, **kwargs: Any
+) -> Awaiting:
     """Do a side effect outside the agent, and record its outcome once: `page = await wb.step(fetch, url)`.
 
     A plain function runs on a thread, a coroutine function on the session's event loop. Its intent is on disk before it
@@ -299,9 +311,13 @@ def step(fn: Callable[..., Any], *args: Any, idempotent: bool = True, timeout: f
         EncodingError: what it returned cannot be copied (raised by the await).
     """
     if not callable(fn):
-        raise AgentTypeError(f"{fn!r:.80} is no function", "a step runs a function", "write await wb.step(function, argument)")
+        raise AgentTypeError(
+            f"{fn!r:.80} is no function", "a step runs a function", "write await wb.step(function, argument)"
+        )
     if inspect.iscoroutine(fn):
-        raise AgentTypeError("a coroutine was given as step", "it has begun already", "write await wb.step(function, argument)")
+        raise AgentTypeError(
+            "a coroutine was given as step", "it has begun already", "write await wb.step(function, argument)"
+        )
     name = getattr(fn, "__qualname__", type(fn).__qualname__).replace("<locals>.", "")
     return _Step(StepWork(name, fn, args, kwargs, idempotent=idempotent, timeout=timeout))
 

@@ -95,7 +95,9 @@ async def outside(future: "Future[Any]") -> Any:
     """Wait in a cell's or script's event loop. Wakes ten times a second, so that an interrupt is seen; cancelling detaches."""
     if current.instance is not None:
         raise NotInAgentError(
-            "an agent cannot wait for the session", "the answer would not be recorded", "ask in a step: await wb.step(client.status)"
+            "an agent cannot wait for the session",
+            "the answer would not be recorded",
+            "ask in a step: await wb.step(client.status)",
         )
     __tracebackhide__ = True  # IPython leaves these frames out of what it shows
     loop = asyncio.get_running_loop()

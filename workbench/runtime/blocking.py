@@ -71,5 +71,7 @@ def wait_blocking(future: "asyncio.Future[Any]", name: str) -> Any:
     method = getcurrent()
     if not isinstance(method, _MethodGreenlet) or method.parent is None:
         future.cancel()
-        raise UnsupportedError(f"{name} in an async method", "it would stop the agent's event loop", "use the awaitable form with await")
+        raise UnsupportedError(
+            f"{name} in an async method", "it would stop the agent's event loop", "use the awaitable form with await"
+        )
     return method.parent.switch(future)

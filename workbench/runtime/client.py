@@ -10,11 +10,11 @@ from concurrent.futures import Future
 from typing import Any
 from uuid import UUID
 
+from workbench.errors import AgentTypeError, EncodingError
 from workbench.ids import AgentId
 from workbench.model.agent_type import AgentType, MethodType, registry
 from workbench.model.codec import encode
 from workbench.model.entries import CallMade
-from workbench.errors import AgentTypeError, EncodingError
 from workbench.runtime.awaiting import Awaiting, outside
 from workbench.runtime.blocking import wait_blocking
 from workbench.runtime.current import calling_line, current
@@ -26,13 +26,17 @@ class Call(Awaiting):
 
     __slots__ = ("_agent_id", "_line", "_method", "_request", "timeout")
 
-    def __init__(self, agent_id: AgentId, method: MethodType, request: CallMade, line: str, timeout: float | None) -> None:
+    def __init__(
+        self, agent_id: AgentId, method: MethodType, request: CallMade, line: str, timeout: float | None
+    ) -> None:
         self._begun = False
         self._steps = None
         self._agent_id, self._method, self._request, self._line, self.timeout = agent_id, method, request, line, timeout
 
     def _make(self) -> "asyncio.Future[Any]":
-        future = current.instance.call(self._agent_id, parameters_text(self._agent_id), self._request, self._method.gives, self._line)
+        future = current.instance.call(
+            self._agent_id, parameters_text(self._agent_id), self._request, self._method.gives, self._line
+        )
         if self.timeout is not None:
             limited: asyncio.Future[Any] = asyncio.ensure_future(asyncio.wait_for(future, self.timeout))
             return limited
@@ -40,7 +44,12 @@ class Call(Awaiting):
 
     def _submit(self) -> "Future[Any]":
         return default_session().invoke(
-            self._agent_id, parameters_text(self._agent_id), self._request, self._method.gives, self._line, contextvars.copy_context()
+            self._agent_id,
+            parameters_text(self._agent_id),
+            self._request,
+            self._method.gives,
+            self._line,
+            contextvars.copy_context(),
         )
 
     def __await__(self) -> Any:
@@ -69,7 +78,12 @@ class Method:
     __slots__ = ("_agent_id", "_key", "_label", "_method", "_timeout")
 
     def __init__(
-        self, agent_id: AgentId, method: MethodType, key: str | None = None, label: str | None = None, timeout: float | None = None
+        self,
+        agent_id: AgentId,
+        method: MethodType,
+        key: str | None = None,
+        label: str | None = None,
+        timeout: float | None = None,
     ) -> None:
         self._agent_id, self._method, self._key, self._label, self._timeout = agent_id, method, key, label, timeout
 
@@ -89,7 +103,9 @@ class Method:
             AgentTypeError: the arguments do not fit the signature.
             EncodingError: one cannot be copied; nothing was written.
         """
-        return Call(self._agent_id, self._method, self._request(args, kwargs, awaited=True), calling_line(), self._timeout)
+        return Call(
+            self._agent_id, self._method, self._request(args, kwargs, awaited=True), calling_line(), self._timeout
+        )
 
     def trigger(self, *args: Any, **kwargs: Any) -> None:
         """Fire and forget: returns once the runtime owns the invocation. Its result goes to the agent's oplog only."""
@@ -99,7 +115,9 @@ class Method:
             current.instance.call(self._agent_id, parameters, request, self._method.gives, line)
             return
         session = default_session()
-        future = session.invoke(self._agent_id, parameters, request, self._method.gives, line, contextvars.copy_context())
+        future = session.invoke(
+            self._agent_id, parameters, request, self._method.gives, line, contextvars.copy_context()
+        )
         if not session.thread.here:
             future.result()
 
@@ -110,7 +128,9 @@ class Method:
             return wait_blocking(call.begin(), f"{self._method.name}.blocking")
         return run(call)
 
-    def with_options(self, *, key: str | None = None, label: str | None = None, timeout: float | None = None) -> "Method":
+    def with_options(
+        self, *, key: str | None = None, label: str | None = None, timeout: float | None = None
+    ) -> "Method":
         """The same method with options.
 
         Args:
@@ -121,7 +141,13 @@ class Method:
         for name, text in (("key", key), ("label", label)):
             if text is not None:
                 _check_text(name, text)
-        return Method(self._agent_id, self._method, key or self._key, label or self._label, self._timeout if timeout is None else timeout)
+        return Method(
+            self._agent_id,
+            self._method,
+            key or self._key,
+            label or self._label,
+            self._timeout if timeout is None else timeout,
+        )
 
     @property
     def method_type(self) -> MethodType:
@@ -139,7 +165,9 @@ class Method:
 
 def _check_text(name: str, text: object) -> None:
     if not isinstance(text, str) or not text or any("\ud800" <= c <= "\udfff" for c in text):
-        raise AgentTypeError(f"{name}={text!r:.80}", f"a {name} is text that is not empty", f"pass a string, as {name}='nightly'")
+        raise AgentTypeError(
+            f"{name}={text!r:.80}", f"a {name} is text that is not empty", f"pass a string, as {name}='nightly'"
+        )
 
 
 class Client:

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.state import ROOT_UID, Agent, Invocation, Promise, State, Step
+from workbench.core.state import ROOT_UID, Agent, Invocation, Promise, State, Step, status_of
 from workbench.model.agent_type import registry
-from workbench.core.state import status_of
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -19,13 +19,14 @@ from workbench.core import decisions
 from workbench.core.decisions import Draft
 from workbench.core.lineage import Cursor
 from workbench.core.state import Agent, Promise, State
-from workbench.errors import DeadlockError, DecodingError, DivergenceError, PromiseNotFound, UnsupportedError
+from workbench.errors import DeadlockError, DecodingError, DivergenceError, PromiseNotFound, StalledError, UnsupportedError
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.agent_type import AgentType, MethodType
 from workbench.model.codec import NOTHING_KNOWN, KnownTypes, decode, encode
 from workbench.model.entries import Body, Entry
 from workbench.model.failure import decode_failure, encode_failure, exception_of
+from workbench.model.places import place_name
 from workbench.runtime.agent_loop import AgentLoop, TimerHandle
 from workbench.runtime.blocking import fail, run_blocking
 from workbench.runtime.current import calling_line, current
@@ -79,7 +80,14 @@ class StepWork:
     __slots__ = ("args", "function", "idempotent", "key", "kwargs", "name", "timeout")
 
     def __init__(
-        self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, idempotent: bool, timeout: float | None
+        self,
+        name: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        idempotent: bool,
+        timeout: float | None,
     ) -> None:
         self.name, self.function, self.args, self.kwargs = name, function, args, kwargs
         self.idempotent, self.timeout = idempotent, timeout
@@ -143,8 +151,11 @@ class Instance:
                 if self.loop.busy:
                     self.loop.run_until_quiet()
             root = self.root
-            if root is not None and root.done() and self.stopped is None:
-                self._finish(root)
+            if root is not None and self.stopped is None:
+                if root.done():
+                    self._finish(root)
+                elif not self.pending and not self.timers:
+                    self._finish(root, self._stalled(root))
         except Stopped:
             pass
         except RecursionError as error:
@@ -198,7 +209,13 @@ class Instance:
     def _on_timer(self, _entry: Entry, body: e.TimerFired) -> None:
         self.loop.fire(self.timers.pop(body.op))
 
-    def _finish(self, root: "asyncio.Future[Any]") -> None:
+    def _stalled(self, root: "asyncio.Future[Any]") -> StalledError:
+        """The error of a method that waits for nothing that could come: without it the caller would wait for ever."""
+        frames = root.get_stack(limit=1) if isinstance(root, asyncio.Task) else []
+        line = f"{place_name(frames[0].f_code.co_filename)}:{frames[0].f_lineno}" if frames else ""
+        return StalledError(self.agent.text, self.method.name if self.method else "__init__", line)
+
+    def _finish(self, root: "asyncio.Future[Any]", error: StalledError | None = None) -> None:
         """End the invocation: what it left behind is cancelled first, so an idle agent waits for nothing."""
         for _ in range(CLEANUP_ROUNDS):
             leftovers = self.loop.leftover_tasks()
@@ -218,7 +235,7 @@ class Instance:
             raise RecursionError(message)
         if self.stopped is not None:
             return
-        ok, value = self._outcome(root)
+        ok, value = self._outcome(root, error)
         entry = self._expect(e.InvocationFinished, "the end of the invocation")
         if entry is None:
             self.host.append(self.agent.uid, e.InvocationFinished(ok, value))
@@ -227,11 +244,13 @@ class Instance:
         self.root = None
         self.loop.forget_tasks()
 
-    def _outcome(self, root: "asyncio.Future[Any]") -> tuple[bool, bytes]:
+    def _outcome(self, root: "asyncio.Future[Any]", stalled: StalledError | None) -> tuple[bool, bytes]:
         method = self.method
         name = method.name if method is not None else "__init__"
         error: BaseException | None
-        if root.cancelled():
+        if stalled is not None:
+            error = stalled
+        elif root.cancelled():
             error = asyncio.CancelledError("the method was cancelled from inside")
         else:
             error = root.exception()
@@ -293,7 +312,9 @@ class Instance:
         self.pending[entry.index] = future
         return future
 
-    def call(self, target: AgentId, parameters: str, request: e.CallMade, known: KnownTypes, line: str) -> Pending | None:
+    def call(
+        self, target: AgentId, parameters: str, request: e.CallMade, known: KnownTypes, line: str
+    ) -> Pending | None:
         """Call (`request.awaited`) or trigger a method of an agent; the future of a call."""
         asked = f"call {request.target_id}.{request.method}"
         agent = self.agent

@@ -112,10 +112,14 @@ async def fan_out(
     if name is None:
         job_id = job_id.with_phantom(new_phantom_id())
     key = "run" if current.instance is not None else _key(job_id, listed, body, again=again)
-    call = Client(job_type, job_id).run.with_options(key=key, label=name or body.title)(listed, limit, on_error == "collect")
+    call = Client(job_type, job_id).run.with_options(key=key, label=name or body.title)(
+        listed, limit, on_error == "collect"
+    )
     if current.instance is not None:
         return _results(listed, await call)
-    finishers = [observe(JobView(default_session(), job_id.text, name or body.title, len(listed))) for observe in observers]
+    finishers = [
+        observe(JobView(default_session(), job_id.text, name or body.title, len(listed))) for observe in observers
+    ]
     error: BaseException | None = None
     try:
         return _results(listed, await call)
@@ -184,7 +188,9 @@ def _body(target: Any) -> _Body:
     if found is not None:
         return _of_class(*found)
     if not callable(target) or isinstance(target, type):
-        raise AgentTypeError(f"{target!r:.80} cannot be fanned out", "it is no function", "pass a function of one item, or Worker.method")
+        raise AgentTypeError(
+            f"{target!r:.80} cannot be fanned out", "it is no function", "pass a function of one item, or Worker.method"
+        )
     raw = getattr(target, "__name__", type(target).__name__)
     title = "item" if raw == "<lambda>" else re.sub(r"\W", "_", raw)
     method = _item_method(title, target)
@@ -203,7 +209,9 @@ def _method_of_class(target: Any) -> tuple[AgentType, MethodType] | None:
 def _of_client(target: Method) -> _Body:
     method = target.method_type
     name = f"FanOut_{method.owner}_{method.name}"
-    return _Body(f"{method.owner}.{method.name}", name, method.takes, method.gives, lambda _job, _n, _item: target, True, None)  # noqa: FBT003
+    return _Body(
+        f"{method.owner}.{method.name}", name, method.takes, method.gives, lambda _job, _n, _item: target, True, None
+    )
 
 
 def _of_class(agent_type: AgentType, method: MethodType) -> _Body:
@@ -232,7 +240,9 @@ def _item_method(title: str, function: Callable[..., Any]) -> MethodType:
         inspect.signature(function).bind(None)
     except TypeError as error:
         raise AgentTypeError(
-            f"{title} cannot be fanned out", f"it cannot be called with one item ({error})", "pass a function of one item"
+            f"{title} cannot be fanned out",
+            f"it cannot be called with one item ({error})",
+            "pass a function of one item",
         ) from None
     return MethodType(title, title, _as_method(function))
 
@@ -309,14 +319,17 @@ def _job_type(body: _Body) -> AgentType:
 def _as_failure(error: Exception, type_name: str) -> Failure:
     """What a child raised, as the child told it: the job that passes it on adds nothing."""
     if isinstance(error, InvocationError) and not isinstance(error, ExceptionGroup):
-        return Failure(error.agent_id, error.method, error.error_type, error.message, error.remote_traceback, base=error.base)
+        return Failure(
+            error.agent_id, error.method, error.error_type, error.message, error.remote_traceback, base=error.base
+        )
     return failure_of(error, type_name, "run")
 
 
 def label_of(item: Any) -> str:
     """An item's text, short enough to stand beside its agent."""
     try:
-        text = item if isinstance(item, str) else repr(item)
+        text = item if isinstance(item, str) and item.strip() else repr(item)
+        text = text.encode("utf-8", "backslashreplace").decode()
     except Exception:  # noqa: BLE001 - an item's __repr__ is user code
         text = type(item).__name__
     return text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH // 2 - 1]}…{text[-LABEL_LENGTH // 2 :]}"

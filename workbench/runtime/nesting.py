@@ -69,7 +69,9 @@ def enable() -> str:
         return "nest-asyncio2"
     if importlib.util.find_spec("ipykernel") and int(importlib.metadata.version("ipykernel").split(".")[0]) >= 7:  # noqa: PLR2004
         raise UnsupportedError(
-            "nest-asyncio on ipykernel 7", "it silently drops queued cells there", "install its successor: pip install nest-asyncio2"
+            "nest-asyncio on ipykernel 7",
+            "it silently drops queued cells there",
+            "install its successor: pip install nest-asyncio2",
         )
     import nest_asyncio  # noqa: PLC0415
 

@@ -31,7 +31,9 @@ def stop_recording_prints() -> None:
         builtins.print = _plain_print
 
 
-def _print(*values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:
+def _print(
+    *values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False
+) -> None:
     """Print to a stream, sys.stdout by default. In an agent: recorded, and silent on replay."""
     instance = current.instance
     if instance is None or (file is not None and file is not sys.stdout and file is not sys.stderr):

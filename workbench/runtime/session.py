@@ -62,7 +62,7 @@ class Session:
         self.path = path
         self._log, self._lock = log, lock
         self._closing = threading.Lock()
-        self._closed = False
+        self._closed = self._ended = False
         self._pid = os.getpid()
         try:
             self.thread = SessionThread(log, clock, registry, (os.getpid(), socket.gethostname()))
@@ -82,13 +82,14 @@ class Session:
             NotInAgentError: in an agent or an async step, which cannot outlive it.
         """
         refuse_blocking("session.close", "close the session in a cell")
+        self._closed = True  # from now on `start` gives another one
         uninterrupted(self._close)
 
     def _close(self) -> None:
         with self._closing:
-            if self._closed:
+            if self._ended:
                 return
-            self._closed = True
+            self._closed = self._ended = True
             stop_recording_prints()
             if self._pid == os.getpid():
                 self.thread.close()
@@ -110,11 +111,13 @@ class Session:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self.close)
 
     def __repr__(self) -> str:
-        return f"<session on {self.path}{', closed' if self._closed else ''}>"
+        return f"<session on {Path(self.path).name}{', closed' if self._closed else ''}>"
 
     def _check(self) -> SessionThread:
         if self._pid != os.getpid():
@@ -128,7 +131,13 @@ class Session:
     # ---- doing ---------------------------------------------------------------------------------------------------------
 
     def invoke(
-        self, target: AgentId, parameters: str, request: CallMade, known: KnownTypes, line: str, context: contextvars.Context
+        self,
+        target: AgentId,
+        parameters: str,
+        request: CallMade,
+        known: KnownTypes,
+        line: str,
+        context: contextvars.Context,
     ) -> "Future[Any]":
         """Call or trigger a method from outside; for clients."""
         return self._check().invoke(target, parameters, request, known, line, context)
@@ -234,7 +243,9 @@ class Session:
         def read() -> Any:
             agent = thread.state.find(str(agent_id))
             if agent is None:
-                raise UnknownAgentError(f"no agent {agent_id}", "it was never invoked in this store", "see session.agents()")
+                raise UnknownAgentError(
+                    f"no agent {agent_id}", "it was never invoked in this store", "see session.agents()"
+                )
             return segments(thread.state, agent.uid)
 
         parts = thread.ask(read).result()
@@ -288,7 +299,13 @@ _open: dict[str, Session] = {}
 _guard: Final = threading.RLock()
 
 
-def start(path: str | os.PathLike[str] | None = None, *, fresh: bool = False, read_only: bool = False, clock: Clock | None = None) -> Session:
+def start(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    fresh: bool = False,
+    read_only: bool = False,
+    clock: Clock | None = None,
+) -> Session:
     """Open or create a store, take up what was unfinished in it, and make it the default session.
 
     The same path again, in the same process, gives the session that is open on it, so a cell may be run twice.
@@ -329,7 +346,9 @@ def _start(name: str, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
 
 def _open_store(path: Path, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
     if read_only:
-        raise StoreReadOnlyError("read_only=True is not available yet", "reading a store in use comes with the terminal", "open it alone")
+        raise StoreReadOnlyError(
+            "read_only=True is not available yet", "reading a store in use comes with the terminal", "open it alone"
+        )
     refuse_network_home(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = StoreLock(path)
@@ -448,8 +467,7 @@ def _run_coroutine(awaitable: Awaitable[Any], timeout: float | None) -> Any:
 
 def _warn_left_open() -> None:
     for opened in tuple(_open.values()):
-        if not opened.closed:
-            opened._close()  # noqa: SLF001 - no thread can be started any more
+        opened._close()  # noqa: SLF001 - no thread can be started any more
 
 
 threading._register_atexit(_warn_left_open)  # type: ignore[attr-defined] # noqa: SLF001 - before the threads are joined

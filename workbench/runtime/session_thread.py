@@ -149,7 +149,9 @@ class SessionThread:
     def post(self, request: Callable[[], None]) -> None:
         """Have something done on the session's thread, in order, before the next agent is served."""
         if self.closed:
-            raise SessionClosedError("the session is closed", "it was ended with close()", "start it again with wb.start(path)")
+            raise SessionClosedError(
+                "the session is closed", "it was ended with close()", "start it again with wb.start(path)"
+            )
         try:
             self._inbox.append(request)
             if not self._signalled:  # reset by the turn before it empties the inbox, so no request is left lying
@@ -229,7 +231,9 @@ class SessionThread:
     def _refuse_inbox(self) -> None:
         while self._inbox:
             self._inbox.popleft()()
-        self._fail_all(self.broken or SessionClosedError("the session is closed", "it was ended with close()", "start it again"))
+        self._fail_all(
+            self.broken or SessionClosedError("the session is closed", "it was ended with close()", "start it again")
+        )
 
     def _serve_runnable(self) -> None:
         runnable, slots = self._runnable, self._slots
@@ -325,7 +329,9 @@ class SessionThread:
         links = []
         for agent, wait in ring:
             invocation: Any = wait.on
-            links.append((agent.text, f"{self.state.agents[invocation.target].type_name}.{invocation.method}", wait.line))
+            links.append(
+                (agent.text, f"{self.state.agents[invocation.target].type_name}.{invocation.method}", wait.line)
+            )
         agent, wait = ring[-1]
         error = DeadlockError(links)
         method = agent.current.method if agent.current is not None else ""
@@ -421,7 +427,9 @@ class SessionThread:
         current = agent.current
         if current is not None and not invocation:
             invocation = current.seq
-        entry = Entry(state.seq + 1, agent.uid, agent.index + 1, self.cause, invocation, self.wall, self.mono, line, body)
+        entry = Entry(
+            state.seq + 1, agent.uid, agent.index + 1, self.cause, invocation, self.wall, self.mono, line, body
+        )
         state.apply(entry)
         self._buffer.append(entry)
         if state.wakes:
@@ -580,7 +588,13 @@ class SessionThread:
     # ---- outside ------------------------------------------------------------------------------------------------------
 
     def invoke(
-        self, target: AgentId, parameters: str, request: e.CallMade, known: KnownTypes, line: str, context: contextvars.Context
+        self,
+        target: AgentId,
+        parameters: str,
+        request: e.CallMade,
+        known: KnownTypes,
+        line: str,
+        context: contextvars.Context,
     ) -> "Future[Any]":
         """Call or trigger an agent's method from outside, as the root agent."""
         future: Future[Any] = Answer()
@@ -614,7 +628,9 @@ class SessionThread:
         """A caller outside stopped waiting: what is still queued is withdrawn, what has started runs to its end."""
         for invocation, op in accepted:
             drafts = decisions.withdraw(self.state, invocation, (ROOT_UID, op))
-            others = [w for w in self._watchers.get((invocation.target, invocation.seq), ()) if not w.future.cancelled()]
+            others = [
+                w for w in self._watchers.get((invocation.target, invocation.seq), ()) if not w.future.cancelled()
+            ]
             if invocation.caller == ROOT_UID and not others:
                 self.append_all([(ROOT_UID, e.WaitDropped(op)), *drafts])
 
@@ -682,7 +698,9 @@ class SessionThread:
                 promise = self.state.promises.get((agent.uid, promise_id.index))
         if promise is None:
             raise PromiseNotFound(
-                f"no promise {promise_id}", "it was never made in this store, or its agent was deleted", "pass an id that create_promise gave"
+                f"no promise {promise_id}",
+                "it was never made in this store, or its agent was deleted",
+                "pass an id that create_promise gave",
             )
         return promise
 
@@ -861,7 +879,11 @@ class SessionThread:
                 if slot.instance is not None:
                     slot.instance.discard()
             self._slots.clear()
-            self._fail_all(SessionClosedError("the session was closed", "its agents go on when it is started again", "wb.start(path)"))
+            self._fail_all(
+                SessionClosedError(
+                    "the session was closed", "its agents go on when it is started again", "wb.start(path)"
+                )
+            )
             finished.set_result(None)
 
         self.loop.call_soon_threadsafe(end)
@@ -876,5 +898,3 @@ class SessionThread:
 
 
 _NOTED: Final = frozenset({e.InvocationFinished, e.CallMade, e.PromiseCompleted, e.WaitDropped})
-
-

@@ -5,7 +5,7 @@ import contextvars
 import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 from workbench.model.codec import KnownTypes, encode
 from workbench.model.failure import encode_failure
@@ -26,7 +26,14 @@ class StepRunner:
         self._pool: ThreadPoolExecutor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def run(self, agent_id: str, work: StepWork, known: KnownTypes, context: contextvars.Context | None, done: Callable[[Outcome], None]) -> None:
+    def run(
+        self,
+        agent_id: str,
+        work: StepWork,
+        known: KnownTypes,
+        context: contextvars.Context | None,
+        done: Callable[[Outcome], None],
+    ) -> None:
         """Run one step; on the session's thread."""
         context = context.copy() if context is not None else contextvars.Context()
         if inspect.iscoroutinefunction(work.function):
@@ -45,7 +52,9 @@ class StepRunner:
 
         self._pool.submit(in_thread)
 
-    async def _run_async(self, agent_id: str, work: StepWork, known: KnownTypes, done: Callable[[Outcome], None]) -> None:
+    async def _run_async(
+        self, agent_id: str, work: StepWork, known: KnownTypes, done: Callable[[Outcome], None]
+    ) -> None:
         try:
             async with asyncio.timeout(work.timeout):
                 value = await work.function(*work.args, **work.kwargs)

@@ -40,13 +40,17 @@ class Report:
         self.pid = 0
 
     def __repr__(self) -> str:
-        return f"<report: status {self.status}, crash {self.crash}, result {self.result!r}, told {self.told} {self.error}>"
+        return (
+            f"<report: status {self.status}, crash {self.crash}, result {self.result!r}, told {self.told} {self.error}>"
+        )
 
 
 def reference(function: Callable[..., Any]) -> str:
     """`module:name`, by which another process finds a function."""
     if "<" in function.__qualname__:
-        raise ValueError(f"{function.__qualname__} cannot be found by another process: define it at the top of a module")
+        raise ValueError(
+            f"{function.__qualname__} cannot be found by another process: define it at the top of a module"
+        )
     return f"{function.__module__}:{function.__qualname__}"
 
 
@@ -62,7 +66,7 @@ class Launcher:
     def __init__(self, modules: Sequence[str], output: Path, hash_seed: int = 0) -> None:
         self.output = output
         environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "workbench.testing.launcher"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -183,7 +187,9 @@ class Launcher:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._report.pid and error is not None:
             self.kill()
         self.close()

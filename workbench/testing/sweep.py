@@ -60,7 +60,14 @@ class _Bench:
         self.mender = Launcher([module], path / "output", hash_seed=2)
 
     def arguments(self, store: Path, seed: str, **more: Any) -> dict[str, Any]:
-        return {"program": self.program, "store": str(store), "seed": seed, "fine": self.fine, "only": self.only, **more}
+        return {
+            "program": self.program,
+            "store": str(store),
+            "seed": seed,
+            "fine": self.fine,
+            "only": self.only,
+            **more,
+        }
 
     def store(self, k: int) -> Path:
         return self.path / f"crash-{k}.db"
@@ -241,7 +248,11 @@ class _Judgement:
     def _effects(self, lines: list[str], entries: list[Entry]) -> list[str]:
         """Each effect at least once; more often only as many more as steps are flagged as run again."""
         seen = Counter(lines)
-        wrong = [f"effect {name} happened {seen[name]} times, undisturbed {n}" for name, n in self.effects.items() if seen[name] < n]
+        wrong = [
+            f"effect {name} happened {seen[name]} times, undisturbed {n}"
+            for name, n in self.effects.items()
+            if seen[name] < n
+        ]
         surplus = sum((seen - self.effects).values())
         flagged = sum(x.body.attempts - 1 for x in entries if isinstance(x.body, e.StepFinished))
         if surplus > flagged:

@@ -24,7 +24,9 @@ def agent_graph(session: Session | None = None, *, since: int = 0) -> AgentGraph
     """
     session = session or default_session()
     earlier = {} if since == 0 else session.earlier_agents(since)
-    return AgentGraph(session.feed, describe=describe_failure, since=since, earlier={u: Earlier(*e) for u, e in earlier.items()})
+    return AgentGraph(
+        session.feed, describe=describe_failure, since=since, earlier={u: Earlier(*e) for u, e in earlier.items()}
+    )
 
 
 def describe_failure(value: bytes) -> str:
@@ -46,7 +48,10 @@ class Still:
         bundle = self._graph.still()
         data = b64encode(bundle["image/svg+xml"].encode()).decode()
         text = escape(bundle["text/plain"], quote=True)
-        return {"text/html": f'<img class="wb-still" alt="{text}" src="data:image/svg+xml;base64,{data}">', "text/plain": bundle["text/plain"]}
+        return {
+            "text/html": f'<img class="wb-still" alt="{text}" src="data:image/svg+xml;base64,{data}">',
+            "text/plain": bundle["text/plain"],
+        }
 
 
 def display_graph(graph: AgentGraph) -> None:

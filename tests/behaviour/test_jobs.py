@@ -1,0 +1,228 @@
+"""Fan-out jobs: one child per item, named jobs done once, partial failures, methods and functions."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import workbench as wb
+
+
+@dataclass
+class Size:
+    """A result of a job."""
+
+    item: str
+    letters: int
+
+
+def measure(item: str) -> Size:
+    """Measure one item."""
+    if not item:
+        raise ValueError("nothing to measure")
+    return Size(item, len(item))
+
+
+async def measure_later(item: str) -> Size:
+    """Measure one item in a step."""
+    size: Size = await wb.step(measure, item)
+    return size
+
+
+@wb.agent
+class Counter:
+    """Counts what it is given."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+        self.seen = 0
+
+    def count(self, item: str) -> str:
+        """Number the item."""
+        self.seen += 1
+        return f"{item} {self.number} {self.seen}"
+
+
+@wb.agent
+class Region:
+    """Its constructor takes the item."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def report(self) -> str:
+        """Report."""
+        return f"{self.name}: ok"
+
+
+@wb.agent
+class Nested:
+    """Fans out from inside an agent."""
+
+    async def total(self, items: list[str]) -> int:
+        """Letters of all items."""
+        sizes = await wb.fan_out(measure, items, limit=2)
+        return sum(size.letters for size in sizes)
+
+
+def children(session: wb.Session, job: str) -> list[Any]:
+    """The agents that a job made."""
+    return [a for a in session.agents() if a.parent == job]
+
+
+@pytest.mark.parametrize("function", [measure, measure_later])
+def test_results_come_in_the_order_of_the_items(session: wb.Session, function: Any) -> None:
+    """Functions and coroutine functions run once per item; results keep their types and the order of the items."""
+    results = wb.run(wb.fan_out(function, ["a", "bcd", "ef"], limit=2))
+    assert results == [Size("a", 1), Size("bcd", 3), Size("ef", 2)]
+    assert isinstance(results, wb.FanOutResults)
+
+
+def test_errors_are_collected_in_place(session: wb.Session) -> None:
+    """With `collect` all items run; `ok` and `failed` tell them apart; the error is the child's own."""
+    results = wb.run(wb.fan_out(measure, ["a", "", "b"], on_error="collect"))
+    assert results.ok == [Size("a", 1), Size("b", 1)]
+    [(item, error)] = results.failed
+    assert item == ""
+    assert isinstance(error, ValueError)
+    assert isinstance(error, wb.InvocationError)
+    assert error.method == "item"
+    assert "in measure" in error.remote_traceback
+
+
+def test_the_first_error_is_raised(session: wb.Session) -> None:
+    """With `raise` the child's error comes out, and what had not started is never run."""
+    with pytest.raises(ValueError, match="nothing to measure"):
+        wb.run(wb.fan_out(measure, ["", *"abcdefgh"], limit=1))
+    wb.run(session.at_rest())
+    assert sum(a.finished for a in session.agents() if a.agent_id.startswith("measure(") and a.parent.startswith("measure(")) < 9
+
+
+def test_at_most_limit_children_are_at_work(session: wb.Session) -> None:
+    """Never more steps at once than the limit."""
+    lock, now, most = threading.Lock(), 0, 0
+
+    def work(item: int) -> int:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        with lock:
+            now -= 1
+        return item
+
+    async def one(item: int) -> int:
+        done: int = await wb.step(work, item)
+        return done
+
+    assert wb.run(wb.fan_out(one, range(30), limit=3)) == list(range(30))
+    assert most <= 3
+
+
+def test_a_named_job_is_done_once(session: wb.Session) -> None:
+    """The same call joins the job and gets its recorded result; `again` runs it anew; other items are refused."""
+    calls: list[int] = []
+
+    def work(item: int) -> int:
+        calls.append(item)
+        return item * item
+
+    assert wb.run(wb.fan_out(work, [1, 2], name="squares")) == [1, 4]
+    assert wb.run(wb.fan_out(work, [1, 2], name="squares")) == [1, 4]
+    assert calls == [1, 2]
+    assert len(children(session, 'work("squares")')) == 2
+    with pytest.raises(wb.JobConflictError, match="again=True"):
+        wb.run(wb.fan_out(work, [1, 2, 3], name="squares"))
+    assert wb.run(wb.fan_out(work, [1, 2, 3], name="squares", again=True)) == [1, 4, 9]
+    assert wb.run(wb.fan_out(work, [1, 2, 3], name="squares")) == [1, 4, 9]
+    assert calls == [1, 2, 1, 2, 3]
+
+
+def test_two_callers_join_one_job(session: wb.Session) -> None:
+    """A named job that runs is joined by a second call, not begun twice."""
+    promise = wb.create_promise()
+
+    async def wait(item: int) -> str:
+        return f"{item} {(await wb.await_promise(promise)).decode()}"
+
+    async def both() -> list[Any]:
+        calls = [asyncio.ensure_future(wb.fan_out(wait, [1, 2], name="once")) for _ in range(2)]
+        while len(children(session, 'wait("once")')) < 2:
+            await asyncio.sleep(0)
+        wb.complete_promise(promise, "go")
+        return await asyncio.gather(*calls)
+
+    assert wb.run(both()) == [["1 go", "2 go"], ["1 go", "2 go"]]
+    assert len(children(session, 'wait("once")')) == 2
+
+
+def test_a_crash_in_a_job_is_survived(session: wb.Session) -> None:
+    """A job goes on after a crash; who awaits it gets its result; what was done is not done again."""
+    done: list[int] = []
+
+    def work(item: int) -> int:
+        done.append(item)
+        if item == 5 and done.count(5) == 1:
+            session.simulate_crash()
+        return item
+
+    async def one(item: int) -> int:
+        value: int = await wb.step(work, item)
+        return value
+
+    assert wb.run(wb.fan_out(one, range(10), limit=1, name="crashing")) == list(range(10))
+    assert sorted(done) == sorted([*range(10), 5])
+
+
+def test_a_method_runs_in_phantoms_of_its_class(session: wb.Session) -> None:
+    """A method of an agent class: the constructor gets the item's number, or the item when the method takes nothing."""
+    assert wb.run(wb.fan_out(Counter.count, ["a", "b"])) == ["a 0 1", "b 0 1"]
+    assert wb.run(wb.fan_out(Region.report, ["eu", "us"])) == ["eu: ok", "us: ok"]
+    assert all("[" in a.agent_id for a in session.agents() if a.agent_id.startswith(("Counter(", "Region(")))
+
+
+def test_a_method_of_a_client_queues_on_its_agent(session: wb.Session) -> None:
+    """A method of one client: all items go to that agent, one after the other."""
+    assert wb.run(wb.fan_out(Counter.get(7).count, ["a", "b", "c"])) == ["a 7 1", "b 7 2", "c 7 3"]
+
+
+def test_a_job_inside_an_agent(session: wb.Session) -> None:
+    """`fan_out` works in agent code, and replays."""
+    assert wb.run(Nested.get().total(["ab", "c"])) == 3
+    session.simulate_crash()
+    assert wb.run(Nested.get().total(["abc"])) == 3
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        (measure, {"limit": 0}, "limit"),
+        (measure, {"limit": True}, "limit"),
+        (measure, {"on_error": "ignore"}, "on_error"),
+        (3, {}, "no function"),
+        (lambda: 1, {}, "one item"),
+        (int, {}, "function"),
+    ],
+)
+def test_what_does_not_fit_is_refused(session: wb.Session, target: Any, options: dict[str, Any], message: str) -> None:
+    """A wrong option or target is a clear error, and no job begins."""
+    before = len(session.agents())
+    with pytest.raises(wb.AgentTypeError, match=message):
+        wb.run(wb.fan_out(target, ["a"], **options))
+    assert len(session.agents()) == before
+
+
+def test_an_item_that_cannot_be_copied_is_refused_with_its_path(session: wb.Session) -> None:
+    """The path leads to the item; no job begins."""
+    with pytest.raises(wb.EncodingError, match=r"items\[1\]"):
+        wb.run(wb.fan_out(measure, ["a", threading.Lock()]))
+    assert session.agents() == []
+
+
+def test_no_items_are_a_job_with_no_results(session: wb.Session) -> None:
+    """An empty fan-out gives an empty list."""
+    assert wb.run(wb.fan_out(measure, [])) == []
