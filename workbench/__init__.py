@@ -44,10 +44,13 @@ from workbench.errors import (
 )
 from workbench.ids import AgentId, PromiseId
 from workbench.runtime.agent import agent
-from workbench.runtime.api import (
-    ForkDetails,
-    Forked,
-    Original,
+from workbench.runtime.effects import idempotency_key, log, now, random, self_id, step, uuid4
+from workbench.runtime.forking import ForkDetails, Forked, Original, fork
+from workbench.runtime.jobs import FanOutResults, fan_out
+from workbench.runtime.joins import as_completed, bounded, join, race, race_ok, try_join
+from workbench.runtime.opening import default_session as session
+from workbench.runtime.opening import start
+from workbench.runtime.promises import (
     await_promise,
     await_promise_json,
     blocking_await_promise,
@@ -55,20 +58,10 @@ from workbench.runtime.api import (
     complete_promise,
     complete_promise_json,
     create_promise,
-    fork,
-    idempotency_key,
-    log,
-    now,
     promise_state,
-    random,
-    self_id,
-    step,
-    uuid4,
 )
-from workbench.runtime.jobs import FanOutResults, fan_out
-from workbench.runtime.joins import as_completed, bounded, join, race, race_ok, try_join
-from workbench.runtime.session import Session, run, start
-from workbench.runtime.session import default_session as session
+from workbench.runtime.running import run
+from workbench.runtime.session import Session
 
 if TYPE_CHECKING:
     from workbench.widgets.show import agent_graph, show, trace

@@ -15,7 +15,9 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from workbench.model.places import name_file
 from workbench.runtime import nesting
 from workbench.runtime.jobs import FanOutResults, fan_out, observers
-from workbench.runtime.session import AgentInfo, default_session, run
+from workbench.runtime.opening import default_session
+from workbench.runtime.running import run
+from workbench.runtime.session import AgentInfo
 from workbench.widgets import progress
 from workbench.widgets.show import agent_graph, display_graph
 

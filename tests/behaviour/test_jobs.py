@@ -99,7 +99,14 @@ def test_the_first_error_is_raised(session: wb.Session) -> None:
     with pytest.raises(ValueError, match="nothing to measure"):
         wb.run(wb.fan_out(measure, ["", *"abcdefgh"], limit=1))
     wb.run(session.at_rest())
-    assert sum(a.finished for a in session.agents() if a.agent_id.startswith("measure(") and a.parent.startswith("measure(")) < 9
+    assert (
+        sum(
+            a.finished
+            for a in session.agents()
+            if a.agent_id.startswith("measure(") and a.parent.startswith("measure(")
+        )
+        < 9
+    )
 
 
 def test_at_most_limit_children_are_at_work(session: wb.Session) -> None:

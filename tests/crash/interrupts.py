@@ -1,3 +1,6 @@
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
+# ruff: noqa: D103 - the little public calls that are interrupted
 """`KeyboardInterrupt` at the n-th opcode of a public call, in the main thread of a child process."""
 
 from __future__ import annotations
@@ -7,7 +10,7 @@ import dis
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import workbench as wb
 from tests.crash.programs import Counted
@@ -74,7 +77,7 @@ class Interrupt:
             names = self._names[frame.f_code] = {i.offset: i.opname for i in dis.get_instructions(frame.f_code)}
         return names.get(offset, "CALL")  # within a call's inline caches
 
-    def __enter__(self) -> Interrupt:
+    def __enter__(self) -> Self:
         sys.settrace(self._trace)
         return self
 
@@ -111,14 +114,15 @@ def read() -> object:
 
 
 def crash() -> object:
-    return wb.session().simulate_crash()
+    wb.session().simulate_crash()
+    return None
 
 
 CALLS = [call, trigger, create_promise, complete_promise, await_promise, read, crash]
 
 
 def interrupt_each(channel: Channel, *, name: str, store: str) -> dict[str, Any]:
-    """Interrupt one public call at each of its opcodes, one run for each, in one session; check the session after each."""
+    """Interrupt a public call at each of its opcodes, one run for each; look after the session each time."""
     public = {f.__name__: f for f in CALLS}[name]
     session = wb.start(store, clock=SimulatedClock(1))
     wb.run(Counted.get(1).once(0))

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Programs for the crash tests that are no part of the replay corpus; see `workbench.testing` for what a program is."""
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class Counted:
 
 
 def act(name: str) -> str:
+    """What the steps do."""
     note_effect(name)
     return f"did {name}"
 
@@ -91,17 +94,18 @@ class Drawer:
 
 def hasty(tell: Tell) -> object:
     """A fault planted in the store: it says that a batch is committed when the one before it is."""
-    append, late = SqliteLog.append, []
+    append: Any = SqliteLog.append
+    late: list[Any] = []
 
     def append_late(self: SqliteLog, batch: Any) -> None:
         if late:
             append(self, late.pop())
         late.append(batch)
 
-    SqliteLog.append = append_late  # type: ignore[method-assign]
+    SqliteLog.append = append_late  # type: ignore[method-assign, assignment]
     for n in range(3):
         tell(f"drawn {n}", wb.run(Drawer.get().draw.with_options(key=f"{n}")()))
-    SqliteLog.append = append  # type: ignore[method-assign]
+    SqliteLog.append = append  # type: ignore[method-assign, assignment]
     append(wb.session()._log, late.pop())  # type: ignore[arg-type]
     return 1
 

@@ -1,4 +1,6 @@
-"""An interrupt of a cell, wherever it lands, detaches the cell and leaves the session, its store and its agents unharmed."""
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
+"""An interrupt, wherever it lands, detaches the cell and leaves session, store and agents unharmed."""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 
 @pytest.mark.parametrize("name", [function.__name__ for function in interrupts.CALLS])
 def test_interrupted_at_each_opcode(name: str, launcher: Launcher, tmp_path: Path) -> None:
-    """An interrupt at each opcode of a public call where Python notices it: the session answers, no transaction is open, all rest."""
+    """An interrupt at each opcode of a public call where Python would notice one.
+
+    The session answers, no transaction is open, all agents rest.
+    """
     report = launcher.run(interrupts.interrupt_each, name=name, store=str(tmp_path / "s.db"))
     assert not report.hung, f"hangs after an interrupt at {report.told.get('at')}"
     assert not report.error, f"{report.error} after {report.told.get('at')}"

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
 """One owner per store: refused at once, told who; free again when the owner is gone; a forked child is no owner."""
 
 from __future__ import annotations

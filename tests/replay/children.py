@@ -23,13 +23,13 @@ def finish(channel: Channel, *, program: str, store: str, seed: str) -> dict[str
     effects_go_to(Path(f"{store}.effects"))
     session = wb.start(store, clock=SimulatedClock(seed))
     thread, ends = session.thread, set()
-    flush = thread._flush
+    flush = thread.journal.flush
 
     def flush_and_note() -> None:
         ends.add(thread.state.seq)
         flush()
 
-    thread._flush = flush_and_note  # type: ignore[method-assign]
+    thread.journal.flush = flush_and_note  # type: ignore[method-assign]
     result = PROGRAMS[program](channel.tell)
     wb.run(session.at_rest())
     objects = objects_of(session)

@@ -1,3 +1,6 @@
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
+# ruff: noqa: D103, T201 - a program's name says what it does; agents may print
 """The corpus: small agent programs, one for each thing that agent code may do. `PROGRAMS` holds them by name.
 
 Each program drives its agents as a cell would, by calls with a key, and returns a JSON value that is the same in every
@@ -30,7 +33,13 @@ def program(function: Program) -> Program:
 def once(method: Any, *args: Any) -> Any:
     """Call from a cell under a key, and wait: done once however often the cell is run."""
     assert isinstance(method, Method)
-    return wb.run(method.with_options(key=f"once {method.method_type.name} {args!r}")(*args), timeout=20)
+    return look(method.with_options(key=f"once {method.method_type.name} {args!r}")(*args))
+
+
+def look(call: Any) -> Any:
+    """Call from a cell when all agents rest, so that simulated time is the same in every run."""
+    wb.run(wb.session().at_rest(), timeout=20)
+    return wb.run(call, timeout=20)
 
 
 def forks_of(name: str) -> list[str]:
@@ -45,7 +54,7 @@ def fork_results(name: str) -> list[Any]:
     return [wb.run(session.result(fork)) for fork in forks_of(name)]
 
 
-# ---- children -------------------------------------------------------------------------------------------------------
+# ---- children ---------------------------------------------------------------------------------------------------
 
 
 @wb.agent
@@ -81,7 +90,7 @@ async def notes_of(name: str, count: int) -> list[list[str]]:
     return [await Child.get(name, n).seen() for n in range(count)]
 
 
-# ---- fan-in -----------------------------------------------------------------------------------------------------------
+# ---- fan-in -----------------------------------------------------------------------------------------------------
 
 
 @wb.agent
@@ -142,7 +151,7 @@ class Joins:
         mixed = wb.as_completed([Child.get("asc2", 0).fail("f", 1), Child.get("asc2", 1).nap(2, 1)])
         try:
             async for x in mixed:
-                got.append(x)
+                got.append(x)  # noqa: PERF401 - what came before the error counts
         except ValueError as error:
             got.append(error.args[3])
         got.append(await anext(mixed))
@@ -159,8 +168,8 @@ def join(tell: Tell) -> object:
     return [
         once(Joins.get().join),
         once(Joins.get().join_errors),
-        wb.run(notes_of("join", 4)),
-        wb.run(notes_of("joinerr", 3)),
+        look(notes_of("join", 4)),
+        look(notes_of("joinerr", 3)),
     ]
 
 
@@ -168,20 +177,20 @@ def join(tell: Tell) -> object:
 def try_join_with_failure(tell: Tell) -> object:
     tell("outcome", once(Joins.get().try_join))
     wb.run(wb.session().at_rest())
-    return [once(Joins.get().try_join), wb.run(notes_of("tryjoin", 3))]
+    return [once(Joins.get().try_join), look(notes_of("tryjoin", 3))]
 
 
 @program
 def race(tell: Tell) -> object:
     tell("outcome", once(Joins.get().race))
     wb.run(wb.session().at_rest())
-    return [once(Joins.get().race), wb.run(notes_of("race", 4)), wb.run(notes_of("race2", 3))]
+    return [once(Joins.get().race), look(notes_of("race", 4)), look(notes_of("race2", 3))]
 
 
 @program
 def race_ok(tell: Tell) -> object:
     tell("outcome", once(Joins.get().race_ok))
-    return [once(Joins.get().race_ok), wb.run(notes_of("raceko", 2))]
+    return [once(Joins.get().race_ok), look(notes_of("raceko", 2))]
 
 
 @program
@@ -193,10 +202,10 @@ def as_completed(tell: Tell) -> object:
 @program
 def bounded(tell: Tell) -> object:
     tell("outcome", once(Joins.get().bounded))
-    return [once(Joins.get().bounded), wb.run(notes_of("bounded", 5))]
+    return [once(Joins.get().bounded), look(notes_of("bounded", 5))]
 
 
-# ---- plain asyncio ------------------------------------------------------------------------------------------------------
+# ---- plain asyncio ----------------------------------------------------------------------------------------------
 
 
 @wb.agent
@@ -296,7 +305,7 @@ def asyncio_parts(tell: Tell) -> object:
     return once(Asyncio.get().parts)
 
 
-# ---- promises -----------------------------------------------------------------------------------------------------------
+# ---- promises ---------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -383,7 +392,7 @@ class Completer:
 def promises(tell: Tell) -> object:
     tell("forms", once(Promiser.get().all_forms))
     wb.run(wb.session().at_rest())
-    return [once(Promiser.get().all_forms), wb.run(Completer.get(1).seen()), wb.run(Completer.get(2).seen())]
+    return [once(Promiser.get().all_forms), look(Completer.get(1).seen()), look(Completer.get(2).seen())]
 
 
 @program
@@ -401,8 +410,8 @@ def promise_from_a_cell(tell: Tell) -> object:
     tell("completed", wb.promise_state(pid))
     return [
         wb.complete_promise(pid, b"too late"),
-        wb.run(wb.await_promise(pid)).decode(),
-        wb.run(waiter.wait_for.with_options(key="w")(pid)).decode(),
+        look(wb.await_promise(pid)).decode(),
+        look(waiter.wait_for.with_options(key="w")(pid)).decode(),
     ]
 
 
@@ -412,7 +421,7 @@ def promises_blocking(tell: Tell) -> object:
     return [once(Promiser.get().blocking), once(Promiser.get().blocking_errors)]
 
 
-# ---- triggers, errors, effects ------------------------------------------------------------------------------------------------
+# ---- triggers, errors, effects ----------------------------------------------------------------------------------
 
 
 @wb.agent
@@ -548,7 +557,7 @@ def burst(x: int) -> None:
 @program
 def trigger_and_reply(tell: Tell) -> object:
     tell("replies", once(Mixed.get().fire))
-    return [once(Mixed.get().fire), wb.run(Replier.get(0).order_seen()), wb.run(Replier.get(1).order_seen())]
+    return [once(Mixed.get().fire), look(Replier.get(0).order_seen()), look(Replier.get(1).order_seen())]
 
 
 @program
@@ -563,7 +572,7 @@ def order_of_acceptance(tell: Tell) -> object:
 @program
 def errors(tell: Tell) -> object:
     tell("errors", once(Mixed.get().errors))
-    return [once(Mixed.get().errors), wb.run(Child.get("errors").seen())]
+    return [once(Mixed.get().errors), look(Child.get("errors").seen())]
 
 
 @program
@@ -590,7 +599,7 @@ def unencodable(tell: Tell) -> object:
     return once(Mixed.get().unencodable)
 
 
-# ---- forks ------------------------------------------------------------------------------------------------------------------
+# ---- forks ------------------------------------------------------------------------------------------------------
 
 
 @wb.agent
@@ -667,17 +676,17 @@ class Forker:
 def forked(tell: Tell, method: Any) -> list[Any]:
     """Run one of the fork programs: the original's result, then the forks'."""
     tell("original", once(method))
-    return [once(method), *sorted(fork_results("Forker"), key=str), wb.run(Forker.get(1).seen())]
+    return [once(method), *sorted(fork_results("Forker"), key=str), look(Forker.get(1).seen())]
 
 
 @program
 def fork(tell: Tell) -> object:
-    return [forked(tell, Forker.get(1).one), wb.run(Child.get("fork1").seen())]
+    return [forked(tell, Forker.get(1).one), look(Child.get("fork1").seen())]
 
 
 @program
 def fork_in_a_loop(tell: Tell) -> object:
-    return [forked(tell, Forker.get(1).many), [wb.run(Child.get("forkloop", n).seen()) for n in range(3)]]
+    return [forked(tell, Forker.get(1).many), [look(Child.get("forkloop", n).seen()) for n in range(3)]]
 
 
 @program
@@ -687,7 +696,7 @@ def fork_nested(tell: Tell) -> object:
 
 @program
 def fork_in_flight(tell: Tell) -> object:
-    return [forked(tell, Forker.get(1).in_flight), wb.run(notes_of("flight", 2))]
+    return [forked(tell, Forker.get(1).in_flight), look(notes_of("flight", 2))]
 
 
 @program
@@ -705,7 +714,7 @@ def fork_in_a_blocking_method(tell: Tell) -> object:
     return forked(tell, Forker.get(1).blocking)
 
 
-# ---- deadlocks, cancelling, chains -----------------------------------------------------------------------------------------------
+# ---- deadlocks, cancelling, chains ------------------------------------------------------------------------------
 
 
 @wb.agent
@@ -770,7 +779,7 @@ def cancelled_calls(tell: Tell) -> object:
     return [
         once(Canceller.get().drop),
         once(Canceller.get().limited),
-        *(wb.run(Child.get(n).seen()) for n in ("cancel", "cancel2", "cancel3")),
+        *(look(Child.get(n).seen()) for n in ("cancel", "cancel2", "cancel3")),
     ]
 
 
@@ -796,10 +805,10 @@ class Link:
 @program
 def chain(tell: Tell) -> object:
     tell("down", once(Link.get(0).down, 5))
-    return [once(Link.get(0).down, 5), [wb.run(Link.get(n).count()) for n in range(6)]]
+    return [once(Link.get(0).down, 5), [look(Link.get(n).count()) for n in range(6)]]
 
 
 @program
 def equal_keys_join(tell: Tell) -> object:
     tell("keyed", once(Link.get(1).keyed, "k"))
-    return [once(Link.get(1).keyed, "k"), once(Link.get(2).keyed, "k"), wb.run(Link.get(100).count())]
+    return [once(Link.get(1).keyed, "k"), once(Link.get(2).keyed, "k"), look(Link.get(100).count())]

@@ -25,7 +25,9 @@ def test_a_fanout_line_is_split(line: str, parts: tuple[str, str, str]) -> None:
     assert split_fanout(line) == parts
 
 
-@pytest.mark.parametrize("line", ["", "x", "x of xs", "x in", "x in --limit 3", "1x in xs", "x.y in xs", "x in [1, 2", "in in in"])
+@pytest.mark.parametrize(
+    "line", ["", "x", "x of xs", "x in", "x in --limit 3", "1x in xs", "x.y in xs", "x in [1, 2", "in in in"]
+)
 def test_a_wrong_fanout_line_is_a_usage_error(line: str) -> None:
     """The error is one line that says how to write it."""
     with pytest.raises(UsageError, match="VARIABLE in EXPRESSION") as caught:

@@ -4,8 +4,10 @@ import asyncio
 
 from workbench.ids import PromiseId
 from workbench.runtime.agent import agent
-from workbench.runtime.api import Forked, await_promise, complete_promise, create_promise, fork, step
+from workbench.runtime.effects import step
+from workbench.runtime.forking import Forked, fork
 from workbench.runtime.joins import bounded, join
+from workbench.runtime.promises import await_promise, complete_promise, create_promise
 
 CHILD_SECONDS = 0.01
 """How long a child of the crash workload works, on average: spread from half to one and a half of it."""

@@ -11,7 +11,8 @@ from workbench.bench import durable, mailboxes
 from workbench.bench.agents import BenchChild, BenchForker
 from workbench.bench.fan_outs import durable_floor, floor, ours
 from workbench.bench.goals import Compare, Figures, Goal, Workload
-from workbench.runtime.session import run, start
+from workbench.runtime.opening import start
+from workbench.runtime.running import run
 
 
 def calls(count: int) -> Workload:
@@ -66,22 +67,28 @@ def _median_micros(action: Any, count: int) -> float:
     return statistics.median(times) * 1e6
 
 
+FORKS_EACH = 10
+"""Forks made from one agent: each fork's history holds those before it, which shall not count much."""
+
+
 def forks(count: int, steps: int) -> Workload:
-    """Forks inside an agent with a history; each fork rebuilds that history, and ends."""
+    """Forks inside agents with a history; each fork rebuilds that history, and ends."""
 
     def fork(folder: Path) -> Figures:
         with start(folder / "ours.db") as session:
-            source: Any = BenchForker.get(1)  # type: ignore[attr-defined]
-            total = run(source.history(steps))
+            sources: list[Any] = [BenchForker.get(i) for i in range(count // FORKS_EACH)]  # type: ignore[attr-defined]
+            totals = [run(source.history(steps)) for source in sources]
             entries = session.feed.committed
             gc.collect()
             began = time.perf_counter()
-            assert run(source.fork_off(count)) == -total
+            for source in sources:
+                source.fork_off.trigger(FORKS_EACH)
             run(session.at_rest())
             took = time.perf_counter() - began
-            written = session.feed.committed - entries - 3
+            written = session.feed.committed - entries - 3 * len(sources)
             ended = [a for a in session.agents() if a.forked_from and a.status == "idle" and a.finished]
             assert len(ended) == count
+            assert run(session.result(ended[-1].agent_id)) == totals[-1]
         return {"ours": count / took, "entries": written / count}
 
     def reference(folder: Path) -> Figures:

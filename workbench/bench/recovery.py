@@ -11,8 +11,9 @@ from typing import Any
 from workbench.bench.agents import BenchParent
 from workbench.bench.goals import Compare, Figures, Goal, Workload
 from workbench.bench.processes import python
-from workbench.runtime.api import complete_promise, create_promise
-from workbench.runtime.session import run, start
+from workbench.runtime.opening import start
+from workbench.runtime.promises import complete_promise, create_promise
+from workbench.runtime.running import run
 
 LIMIT = 100
 """Children of the killed fan-out that work at the same time."""

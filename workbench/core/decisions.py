@@ -57,7 +57,7 @@ def withdraw(state: State, invocation: Invocation, waiter: tuple[int, int]) -> l
     return [(target.uid, e.InvocationCancelled(invocation.seq))]
 
 
-def complete_promise(promise: Promise, completer: int, value: bytes) -> Draft:
+def complete_promise(promise: Promise, completer: int, value: bytes) -> tuple[int, e.PromiseCompleted]:
     """The first completion stands; each later one is recorded as ignored, without its payload."""
     first = not promise.settled
     return completer, e.PromiseCompleted(promise.owner, promise.index, value if first else b"", first)

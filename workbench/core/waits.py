@@ -10,11 +10,22 @@ Checked each time an agent comes to rest with open waits, which is the moment a 
 stuck ends the search, so the check is short unless there is a deadlock.
 """
 
+from typing import NamedTuple
+
 from workbench.core.state import Agent, Invocation, State, Wait
 
 
-def find_deadlock(state: State, uid: int) -> list[tuple[Agent, Wait]]:
-    """The cycle of stuck agents that `uid` closes: each with the wait that leads to the next; empty when there is none."""
+class Link(NamedTuple):
+    """A stuck agent, with the wait that leads to the next one."""
+
+    agent: Agent
+    wait: Wait
+    invocation: Invocation
+    """What it waits for."""
+
+
+def find_deadlock(state: State, uid: int) -> list[Link]:
+    """The cycle of stuck agents that `uid` closes; empty when there is none."""
     wait = next(iter(state.agents[uid].waits.values()), None)
     first = None if wait is None else wait.on
     if (
@@ -26,15 +37,16 @@ def find_deadlock(state: State, uid: int) -> list[tuple[Agent, Wait]]:
     stuck = _stuck_from(state, uid)
     if stuck is None:
         return []
-    path: list[tuple[Agent, Wait]] = []
+    path: list[Link] = []
     seen: dict[int, int] = {}
     agent = state.agents[uid]
     while agent.uid not in seen:
         seen[agent.uid] = len(path)
         wait = next(iter(agent.waits.values()))
-        path.append((agent, wait))
-        assert isinstance(wait.on, Invocation)
-        agent = state.agents[wait.on.target]
+        invocation = wait.on
+        assert isinstance(invocation, Invocation)
+        path.append(Link(agent, wait, invocation))
+        agent = state.agents[invocation.target]
     return path[seen[agent.uid] :]
 
 

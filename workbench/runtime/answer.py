@@ -1,11 +1,12 @@
 """The future that a cell waits for: an interrupt of the cell can leave no lock of it held.
 
-`with condition:` on a `threading.Condition` calls a Python function that takes the lock. A `KeyboardInterrupt` that arrives
-when the lock is taken and that function has not returned leaves it taken for good, and the session's thread would block for
-ever on settling the future. Here `with` finds the lock's own methods, which are C: between taking the lock and being inside
-`with` Python looks for no interrupt.
+`with condition:` on a `threading.Condition` calls a Python function that takes the lock. A `KeyboardInterrupt` that
+arrives when the lock is taken and that function has not returned leaves it taken for good, and the session's thread
+would block for ever on settling the future. Here `with` finds the lock's own methods, which are C: between taking the
+lock and being inside `with` Python looks for no interrupt.
 """
 
+import _thread
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,8 +17,8 @@ _T = TypeVar("_T")
 
 
 class _Condition(threading.Condition):
-    __enter__ = property(attrgetter("_lock.__enter__"))  # type: ignore[assignment]
-    __exit__ = property(attrgetter("_lock.__exit__"))  # type: ignore[assignment]
+    __enter__ = property(attrgetter("_lock.__enter__"))
+    __exit__ = property(attrgetter("_lock.__exit__"))
 
 
 class Answer(Future[_T], Generic[_T]):
@@ -29,8 +30,13 @@ class Answer(Future[_T], Generic[_T]):
         super().__init__()
         self._condition = _Condition()
 
+    def give(self, value: _T) -> None:
+        """Settle it with a result, unless whoever waited has given it up."""
+        if self.set_running_or_notify_cancel():
+            self.set_result(value)
+
     def _wait(self, timeout: float | None) -> None:
-        """Wait on a lock of one's own: `Condition.wait` has an instant at which an interrupt finds its lock released."""
+        """Wait on a lock of one's own: `Condition.wait` has an instant at which its lock is released."""
         if not self.done():
             gate = threading.Lock()
             gate.acquire()
@@ -49,7 +55,7 @@ class Answer(Future[_T], Generic[_T]):
 
 
 def uninterrupted(work: Callable[[], _T]) -> _T:
-    """Do something to its end whatever interrupts the caller: on a thread of its own, as interrupts land in the main thread.
+    """Do something to its end whatever interrupts the caller: on a thread of its own, where no interrupt lands.
 
     An interrupted caller stops waiting, and the work goes on.
     """
@@ -63,5 +69,7 @@ def uninterrupted(work: Callable[[], _T]) -> _T:
         except BaseException as error:  # noqa: BLE001 - goes to the caller
             answer.set_exception(error)
 
-    threading.Thread(target=target, name="workbench-uninterrupted").start()
+    _thread.start_new_thread(
+        target, ()
+    )  # `Thread.start` waits for its thread, and an interrupt of that leaves a lock wrong
     return answer.result()

@@ -112,3 +112,6 @@ async def outside(future: "Future[Any]") -> Any:
         return await waiting
     finally:
         handle.cancel()
+
+
+warnings.filterwarnings("default", message="<call .* was never awaited", category=RuntimeWarning)

@@ -18,7 +18,8 @@ from workbench.model.entries import CallMade
 from workbench.runtime.awaiting import Awaiting, outside
 from workbench.runtime.blocking import wait_blocking
 from workbench.runtime.current import calling_line, current
-from workbench.runtime.session import default_session, run
+from workbench.runtime.opening import default_session
+from workbench.runtime.running import run
 
 
 class Call(Awaiting):

@@ -34,6 +34,9 @@ class Clock:
         mono = time.monotonic_ns()
         return self._base + mono, mono
 
+    def advance_to(self, wall: int) -> None:
+        """Let it be this time; for a simulated clock, as by itself no time passes there."""
+
     def uuid4(self) -> UUID:
         """A random UUID."""
         return uuid4()

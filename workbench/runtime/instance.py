@@ -12,14 +12,19 @@ oplog that ends in the middle of a run (a fork's, for one) goes on live at that 
 import asyncio
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any, Final, NoReturn, Protocol, cast
+from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
 from workbench.core import decisions
-from workbench.core.decisions import Draft
 from workbench.core.lineage import Cursor
-from workbench.core.state import Agent, Promise, State
-from workbench.errors import DeadlockError, DecodingError, DivergenceError, PromiseNotFound, StalledError, UnsupportedError
+from workbench.core.state import Agent, Promise
+from workbench.errors import (
+    DeadlockError,
+    DecodingError,
+    DivergenceError,
+    PromiseNotFound,
+    StalledError,
+)
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.agent_type import AgentType, MethodType
@@ -30,68 +35,14 @@ from workbench.model.places import place_name
 from workbench.runtime.agent_loop import AgentLoop, TimerHandle
 from workbench.runtime.blocking import fail, run_blocking
 from workbench.runtime.current import calling_line, current
+from workbench.runtime.host import Host
 from workbench.runtime.pending import Pending
+from workbench.runtime.steps import StepWork
 
 LAST_SECOND: Final = 9e9
 """Timers are due by the year 2255 at the latest; nanoseconds from then on would not fit into 64 bits."""
 CLEANUP_ROUNDS: Final = 100
 """How often tasks that outlive their invocation are cancelled before the agent counts as stuck."""
-
-
-class Host(Protocol):
-    """What an instance needs of the session."""
-
-    state: State
-
-    def append(self, uid: int, body: Body, line: str = "") -> Entry:
-        """Stamp, apply and keep one entry."""
-
-    def append_all(self, drafts: Sequence[Draft], line: str = "") -> list[Entry]:
-        """Stamp, apply and keep the entries of one decision."""
-
-    def make_call(self, caller: int, target: AgentId, parameters: str, request: e.CallMade, line: str) -> Entry:
-        """Decide and append a call; its entry."""
-
-    def incarnation(self, uid: int) -> str:
-        """The incarnation text of an agent, for promise ids."""
-
-    def promise_of(self, promise_id: PromiseId) -> Promise:
-        """Look a promise up, or raise `PromiseNotFound`."""
-
-    def new_phantom_id(self) -> UUID:
-        """A random UUID, recorded by whoever asks."""
-
-    def say(self, agent: Agent, level: str, message: str) -> None:
-        """Show what agent code printed, once it is committed."""
-
-    def complain(self, agent: Agent, context: dict[str, Any]) -> None:
-        """Report an error that no code awaits."""
-
-    def start_step(self, agent: Agent, op: int, work: "StepWork") -> None:
-        """Run a side effect once its intent is committed."""
-
-    def arm_timer(self, uid: int, op: int, due: int) -> None:
-        """Deliver `TimerFired` when it is due."""
-
-
-class StepWork:
-    """What a step runs: a function with its arguments; kept in memory only, made again by replay."""
-
-    __slots__ = ("args", "function", "idempotent", "key", "kwargs", "name", "timeout")
-
-    def __init__(
-        self,
-        name: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        *,
-        idempotent: bool,
-        timeout: float | None,
-    ) -> None:
-        self.name, self.function, self.args, self.kwargs = name, function, args, kwargs
-        self.idempotent, self.timeout = idempotent, timeout
-        self.key = ""
 
 
 class Stopped(BaseException):
@@ -551,6 +502,3 @@ def describe(body: Body) -> str:
         case e.InvocationFinished():
             return "the end of the invocation"
     return type(body).__name__
-
-
-__all__ = ["Host", "Instance", "Pending", "PromiseNotFound", "StepWork", "Stopped", "UnsupportedError", "describe"]

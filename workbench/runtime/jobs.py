@@ -20,7 +20,8 @@ from workbench.runtime.agent import new_phantom_id
 from workbench.runtime.client import Client, Method
 from workbench.runtime.current import current
 from workbench.runtime.joins import bounded
-from workbench.runtime.session import Session, default_session
+from workbench.runtime.opening import default_session
+from workbench.runtime.session import Session
 
 UNNAMED: Final = "once"
 """Stands for the name of a job that was given none; the job is then a phantom."""

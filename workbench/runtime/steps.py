@@ -1,21 +1,115 @@
-"""Where steps run: plain functions on threads, coroutine functions on the session's loop. Neither sees an agent."""
+"""Steps: side effects that agent code asks for. Plain functions run on threads, coroutine functions on the session's loop.
+
+`Steps` knows which are under way, from the commit of their intent to their outcome; `StepRunner` runs them. Neither sees
+an agent's instance.
+"""
 
 import asyncio
 import contextvars
 import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
+from workbench.core.state import Step
 from workbench.model.codec import KnownTypes, encode
 from workbench.model.failure import encode_failure
-from workbench.runtime.instance import StepWork
+from workbench.runtime.journal import Journal
+from workbench.store.faults import reach
 
 THREADS: Final = 32
 """Plain functions that run at the same time; more wait their turn."""
 
 Outcome = tuple[bool, bytes]
 """Whether it returned, and the encoded result or failure."""
+
+
+class StepWork:
+    """What a step runs: a function with its arguments; kept in memory only, made again by replay."""
+
+    __slots__ = ("args", "function", "idempotent", "key", "kwargs", "name", "timeout")
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        idempotent: bool,
+        timeout: float | None,
+    ) -> None:
+        self.name, self.function, self.args, self.kwargs = name, function, args, kwargs
+        self.idempotent, self.timeout = idempotent, timeout
+        self.key = ""
+
+
+class Steps:
+    """The steps under way. On the session's thread only.
+
+    Args:
+        loop: the session's.
+        journal: says when an intent is committed.
+        ended: called with each outcome, unless a crash came in between.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, journal: Journal, ended: Callable[[Step, Outcome], None]
+    ) -> None:
+        self._journal, self._ended = journal, ended
+        self._runner = StepRunner(loop)
+        self._under_way: dict[tuple[int, int], object] = {}
+        self._when_none: list[Callable[[], None]] = []
+
+    @property
+    def any_under_way(self) -> bool:
+        """Whether one has begun and not ended."""
+        return bool(self._under_way)
+
+    def under_way(self, step: Step) -> bool:
+        """Whether this one has begun and not ended."""
+        return step.origin in self._under_way
+
+    def when_none(self, action: Callable[[], None]) -> None:
+        """Do something once, when the last step that is under way has ended."""
+        self._when_none.append(action)
+
+    def begin(
+        self, step: Step, agent_id: str, work: StepWork, known: KnownTypes, context: contextvars.Context | None
+    ) -> None:
+        """Run a step once its intent is committed.
+
+        Args:
+            step: which one.
+            agent_id: who asked for it, for messages.
+            work: what to run.
+            known: what its result may be.
+            context: the context variables to run it with; none of them by default.
+        """
+        origin = step.origin
+        token = self._under_way[origin] = object()
+
+        def done(outcome: Outcome) -> None:
+            if self._under_way.get(origin) is not token:
+                return
+            del self._under_way[origin]
+            reach("step.done")
+            self._ended(step, outcome)
+            if not self._under_way:
+                waiting, self._when_none = self._when_none, []
+                for action in waiting:
+                    action()
+
+        self._journal.release(lambda: self._runner.run(agent_id, work, known, context, done))
+
+    def forget(self) -> None:
+        """Listen to none of those under way any more, as after a crash."""
+        self._under_way.clear()
+
+    def abandon(self) -> None:
+        """Forget, and stop what can be stopped."""
+        self.forget()
+        self._runner.abandon()
 
 
 class StepRunner:

@@ -1,4 +1,4 @@
-"""Fault points: named places on the way of an entry where a test may end the process. Nothing happens unless one is armed.
+"""Fault points: named places on the way of an entry where a test may end the process; idle unless armed.
 
 A point is passed once a batch, a statement or a release, never once an entry, and costs one comparison while nothing is
 armed. `workbench.testing` arms them; see `POINTS` for what each name means.

@@ -8,7 +8,7 @@ in `executemany`, twice in `execute`), and with a busy session it takes a switch
 import os
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,13 +16,12 @@ from workbench.errors import StoreCorruptError, StoreError, StoreFormatError
 from workbench.model.entries import KIND_NUMBERS, KINDS, Entry, decode_body, encode_body
 from workbench.store.chain import START, link
 from workbench.store.faults import reach
-from workbench.store.schema import APPLICATION_ID, FORMAT, LARGE_BODY, SCHEMA
+from workbench.store.query import run_query
+from workbench.store.schema import APPLICATION_ID, FORMAT, LARGE_BODY, SCHEMA, insert_rows
 
-_COLUMNS: Final = "seq, agent, idx, kind, cause, invocation, wall, mono, line, body, chain"
-_ROW: Final = "(?,?,?,?,?,?,?,?,?,?,?)"
 _SIZES: Final = (1024, 128, 16, 4, 1)
 """Rows per statement; each size is compiled once."""
-_INSERTS: Final = {n: f"INSERT INTO log ({_COLUMNS}) VALUES {','.join([_ROW] * n)}" for n in _SIZES}
+_INSERTS: Final = {size: insert_rows(size) for size in _SIZES}
 _LOOKUPS: Final = 500
 """Rows per statement when entries are read by `seq`."""
 _NO_SEQS: Final = array("q")
@@ -327,88 +326,6 @@ class SqliteLog:
         self._db.close()
 
 
-class MemoryLog:
-    """A log that is kept nowhere, with the same face: for `wb.start(":memory:")`."""
-
-    def __init__(self, salt: str) -> None:
-        self.salt = salt
-        self.last_seq = 0
-        self._entries: list[Entry] = []
-        self._oplogs: dict[int, list[Entry]] = {}
-
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Keep entries."""
-        for entry in entries:
-            self._oplogs.setdefault(entry.agent, []).append(entry)
-        self._entries.extend(entries)
-        self.last_seq = entries[-1].seq
-
-    def read(self, after: int = 0, upto: int | None = None) -> Iterator[Entry]:
-        """Entries with `after < seq <= upto`; `seq` is dense from 1, so it is a place in the list."""
-        return iter(self._entries[after:upto])
-
-    def read_oplog(self, agent: int, first: int, last: int) -> list[Entry]:
-        """Entries of one agent between two indices."""
-        oplog = self._oplogs.get(agent, [])
-        start = oplog[0].index if oplog else 1
-        return oplog[max(first - start, 0) : max(last - start + 1, 0)]
-
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
-        """Run one read-only statement on a throw-away copy in SQLite."""
-        db = sqlite3.connect(":memory:", isolation_level=None)
-        try:
-            copy_into(db, self._entries)
-            db.execute("PRAGMA query_only = ON")
-            return run_query(db, sql, parameters)
-        finally:
-            db.close()
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-
-_READING: Final = frozenset(
-    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-)
-_LOOKS: Final = frozenset({"table_info", "table_list", "index_list"})
-
-
-def _only_reading(action: int, name: str | None, *_: object) -> int:
-    reading = action in _READING or (action == sqlite3.SQLITE_PRAGMA and name in _LOOKS)
-    return sqlite3.SQLITE_OK if reading else sqlite3.SQLITE_DENY
-
-
-def run_query(
-    db: sqlite3.Connection, sql: str, parameters: Sequence[object]
-) -> tuple[list[str], list[tuple[object, ...]]]:
-    """One SELECT's column names and rows; SQLite's refusal becomes a `StoreError`."""
-    db.set_authorizer(_only_reading)  # a read-only connection would still attach files, and write copies
-    try:
-        cursor = db.execute(sql, tuple(parameters))
-        names = [column[0] for column in cursor.description or ()]
-        return names, cursor.fetchall()
-    except sqlite3.Error as error:
-        raise StoreError(
-            "the query was refused", str(error), "see session.sql for the tables; only reading is allowed"
-        ) from error
-
-
-def copy_into(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
-    """Write entries into an empty SQLite database in the layout of a store."""
-    db.executescript(SCHEMA)
-    db.executemany("INSERT INTO kind VALUES (?, ?)", [(n, c.__name__) for n, c in KINDS.items()])
-    places: dict[str, int] = {"": 0}
-    for x in entries:
-        place = places.setdefault(x.line, len(places))
-        kind = KIND_NUMBERS[type(x.body)]
-        row = (x.seq, x.agent, x.index, kind, x.cause, x.invocation, x.wall, x.mono, place, encode_body(x.body), b"")
-        db.execute(_INSERTS[1], row)
-    db.executemany("INSERT INTO place VALUES (?, ?)", [(n, text) for text, n in places.items() if n])
-
-
 def _entry(row: tuple[object, ...]) -> Entry:
     seq, agent, index, _, cause, invocation, wall, mono, line, body, _ = row
     return Entry(seq, agent, index, cause, invocation, wall, mono, line, decode_body(body))  # type: ignore[arg-type]
-
-
-__all__ = ["Log", "MemoryLog", "SqliteLog"]

@@ -44,3 +44,9 @@ CREATE VIEW oplog AS
     FROM log JOIN kind ON kind.number = log.kind LEFT JOIN place ON place.id = log.line
     JOIN log AS created ON created.seq = log.agent;
 """
+
+
+def insert_rows(count: int) -> str:
+    """The statement that inserts so many rows of the log; it takes 11 values a row."""
+    rows = ",".join(["(?,?,?,?,?,?,?,?,?,?,?)"] * count)
+    return f"INSERT INTO log (seq, agent, idx, kind, cause, invocation, wall, mono, line, body, chain) VALUES {rows}"  # noqa: S608 - question marks only

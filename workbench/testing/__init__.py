@@ -1,7 +1,7 @@
 """The shipped test kit: time that is simulated, a process that dies at any point, laws to hold a store to.
 
-- `SimulatedClock`: `wb.start(path, clock=SimulatedClock(seed))`. Time stands still while agents work and jumps to the next
-  timer when they rest; chance is derived from the seed. Two runs of one program write the same log.
+- `SimulatedClock`: `wb.start(path, clock=SimulatedClock(seed))`. Time stands still while agents work and jumps to the
+  next timer when they rest; chance is derived from the seed. Two runs of one program write the same log.
 - `crash_sweep(program)`: kills a run of the program at its first, second, third ... fault point until none fires,
   recovers each time in another process, and compares with a run that nothing disturbed.
 - `kill_sweep(program, moments)`: the same with real kills from outside, at any moment.
@@ -10,9 +10,9 @@
 - `violations(entries)`: what is wrong with a log; `[]` for a sound one.
 - `dump(state)`: a folded state as plain values, to be compared.
 
-A program is a function at the top of a module that takes `tell` and returns a JSON value. It drives agents as a cell does,
-by calls with a key, so that running it again joins what was accepted. `tell(name, value)` reports what the session
-acknowledged to it:
+A program is a function at the top of a module that takes `tell` and returns a JSON value. It drives agents as a cell
+does, by calls with a key, so that running it again joins what was accepted. `tell(name, value)` reports what the
+session acknowledged to it:
 
 ```python
 def program(tell):

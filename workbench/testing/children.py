@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.runtime.session import run, start
+from workbench.runtime.opening import start
+from workbench.runtime.running import run
 from workbench.testing.arming import count_points, crash_at, finest_turns
 from workbench.testing.channel import Channel, resolve
 from workbench.testing.clock import SimulatedClock

@@ -55,7 +55,7 @@ def objects_of(session: Session) -> dict[str, Any]:
 
     def look() -> dict[str, Any]:
         found = {}
-        for uid, slot in thread._slots.items():  # noqa: SLF001 - the kit looks behind the face
+        for uid, slot in thread.engine.slots.items():
             if slot.instance is not None:
                 found[thread.state.agents[uid].text] = plain(getattr(slot.instance.object, "__dict__", {}))
         return found
@@ -73,14 +73,15 @@ def rebuild_all(session: Session) -> dict[str, str]:
     thread = session.thread
 
     def rebuild() -> dict[str, str]:
-        failed = {}
+        failed: dict[str, str] = {}
         for agent in tuple(thread.state.agents.values()):
-            slot = thread._slot(agent.uid)  # noqa: SLF001
+            slot = thread.engine.slot(agent.uid)
             if agent.uid == ROOT_UID or agent.failure or slot.instance is not None or agent.index == 1:
                 continue
-            thread._load(agent, slot)  # noqa: SLF001
-            if agent.failure:
-                failed[agent.text] = str(stopped_by(agent))
+            thread.engine.load(agent, slot)
+            error = stopped_by(agent)
+            if error is not None:
+                failed[agent.text] = str(error)
         thread._schedule_turn()  # noqa: SLF001
         return failed
 

@@ -1,4 +1,4 @@
-"""The judge: what may be said of a log by reading it. Knows the store's reader and the entries, and nothing that runs."""
+"""The judge: what may be said of a log by reading it. Knows the reader and the entries, nothing that runs."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

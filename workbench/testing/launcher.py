@@ -1,8 +1,8 @@
 """The process that forks: `python -m workbench.testing.launcher`. One thread, so its children may start what they like.
 
 Reads requests from standard input, one JSON object a line: `{"modules": [...], "path": [...]}` first, then
-`{"function": "module:name", "arguments": {...}, "output": file}`. Each request forks a child that calls the function with a
-`Channel`. Child and launcher answer on the launcher's standard output, one JSON list a line, first its kind:
+`{"function": "module:name", "arguments": {...}, "output": file}`. Each request forks a child that calls the function
+with a `Channel`. Child and launcher answer on the launcher's standard output, one JSON list a line, first its kind:
 
 - `["pid", number]`: the child was forked (launcher);
 - `["tell", name, value]`: `Channel.tell` (child);

@@ -78,7 +78,8 @@ class Launcher:
 
     def _write(self, message: dict[str, Any]) -> None:
         stdin = self._process.stdin
-        assert stdin is not None
+        if stdin is None:
+            raise RuntimeError("the launcher has no input")
         stdin.write(json.dumps(message).encode() + b"\n")
         stdin.flush()
 
@@ -90,7 +91,8 @@ class Launcher:
 
     def _lines(self, timeout: float, deadline: float | None) -> Iterator[bytes]:
         stdout = self._process.stdout
-        assert stdout is not None
+        if stdout is None:
+            raise RuntimeError("the launcher has no output")
         fd = stdout.fileno()
         while True:
             line, newline, rest = self._buffer.partition(b"\n")
@@ -115,7 +117,7 @@ class Launcher:
         report = self._report
         for line in self._lines(timeout, deadline):
             try:
-                message = json.loads(line) if line else [""]
+                message: list[Any] = json.loads(line) if line else [""]
             except ValueError:
                 continue  # cut short by the child's death
             match message:

@@ -1,7 +1,7 @@
 """The crash sweep: a program is killed at its first, second, third ... fault point until none fires.
 
-Each time a second process, with another hash seed, opens the store, lets it come to rest and runs the program again, as a
-person runs the same cell again. Then the judge compares with a run that nothing disturbed.
+Each time a second process, with another hash seed, opens the store, lets it come to rest and runs the program again, as
+a person runs the same cell again. Then the judge compares with a run that nothing disturbed.
 """
 
 import shutil
@@ -45,7 +45,7 @@ class Sweep:
 
 
 def memory_folder() -> str | None:
-    """A folder in memory, where there is one: a killed process loses nothing there either, and it is ten times faster."""
+    """A folder in memory, where there is one: a killed process loses nothing there, and it is faster."""
     shared = Path("/dev/shm")  # noqa: S108 - only as the parent of a private folder
     return str(shared) if shared.is_dir() else None
 
@@ -106,8 +106,8 @@ def crash_sweep(
 
     Args:
         program: a function at the top of a module; see `workbench.testing`.
-        path: folder for the stores; by default a temporary one, in memory where that is possible. Stores of crashes that
-            showed a problem stay there when it was named.
+        path: folder for the stores; by default a temporary one, in memory where that is possible. Stores of crashes
+            that showed a problem stay there when it was named.
         points: numbers of the points to try, ascending; by default 1, 2, 3 ... Ends when a run reaches no such point.
         only: names of the fault points that count; `WRITES` are those where the disk changes.
         fine: one commit per turn and one turn per delivery, which makes the most points.

@@ -10,7 +10,8 @@ from typing import Any
 from IPython.display import display
 
 from workbench.model.failure import decode_failure
-from workbench.runtime.session import Session, default_session
+from workbench.runtime.opening import default_session
+from workbench.runtime.session import Session
 from workbench.views.graph import Earlier
 from workbench.widgets.agent_graph import AgentGraph
 

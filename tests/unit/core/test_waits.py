@@ -79,12 +79,12 @@ def test_random_graphs(seed: int) -> None:
     for uid in agents:
         ring = find_deadlock(script.state, uid)
         assert bool(ring) == (uid in stuck)
-        for (agent, wait), (following, _) in zip(ring, ring[1:] + ring[:1], strict=True):
+        for (agent, wait, _), (following, *_) in zip(ring, ring[1:] + ring[:1], strict=True):
             assert agent.uid in stuck
             assert isinstance(wait.on, Invocation)
             assert wait.on.target == following.uid
             assert wait in agent.waits.values()
-        assert len({agent.uid for agent, _ in ring}) == len(ring)
+        assert len({link.agent.uid for link in ring}) == len(ring)
 
 
 def test_an_answered_call_frees_the_ring() -> None:
@@ -94,6 +94,6 @@ def test_an_answered_call_frees_the_ring() -> None:
     script.call(ROOT_UID, one)
     script.call(one, two)
     script.call(two, one)
-    assert {a.uid for a, _ in find_deadlock(script.state, two)} == {one, two}
+    assert {link.agent.uid for link in find_deadlock(script.state, two)} == {one, two}
     script.put(two, e.InvocationFinished(ok=True, value=b"\xc0"))
     assert find_deadlock(script.state, one) == []

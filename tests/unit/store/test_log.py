@@ -12,7 +12,8 @@ from workbench.model import entries as e
 from workbench.model.entries import Entry
 from workbench.store.feed import Feed
 from workbench.store.lock import StoreLock, refuse_network_home
-from workbench.store.log import Log, MemoryLog, SqliteLog
+from workbench.store.log import Log, SqliteLog
+from workbench.store.memory import MemoryLog
 
 
 def entry(seq: int, text: str = "x", agent: int = 1) -> Entry:

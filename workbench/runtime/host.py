@@ -1,0 +1,50 @@
+"""What an instance needs of the session: it asks, the engine answers."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from workbench.core.decisions import Draft
+from workbench.core.state import Agent, Promise, State
+from workbench.ids import AgentId, PromiseId
+from workbench.model import entries as e
+from workbench.model.entries import Body, Entry
+from workbench.runtime.steps import StepWork
+
+
+class Host(Protocol):
+    """What an instance needs of the session."""
+
+    @property
+    def state(self) -> State:
+        """The folded facts."""
+
+    def append(self, uid: int, body: Body, line: str = "") -> Entry:
+        """Stamp, apply and keep one entry."""
+
+    def append_all(self, drafts: Sequence[Draft], line: str = "") -> list[Entry]:
+        """Stamp, apply and keep the entries of one decision."""
+
+    def make_call(self, caller: int, target: AgentId, parameters: str, request: e.CallMade, line: str) -> Entry:
+        """Decide and append a call; its entry."""
+
+    def incarnation(self, uid: int) -> str:
+        """The incarnation text of an agent, for promise ids."""
+
+    def promise_of(self, promise_id: PromiseId) -> Promise:
+        """Look a promise up, or raise `PromiseNotFound`."""
+
+    def new_phantom_id(self) -> UUID:
+        """A random UUID, recorded by whoever asks."""
+
+    def say(self, agent: Agent, level: str, message: str) -> None:
+        """Show what agent code printed, once it is committed."""
+
+    def complain(self, agent: Agent, context: dict[str, Any]) -> None:
+        """Report an error that no code awaits."""
+
+    def start_step(self, agent: Agent, op: int, work: StepWork) -> None:
+        """Run a side effect once its intent is committed."""
+
+    def arm_timer(self, uid: int, op: int, due: int) -> None:
+        """Deliver `TimerFired` when it is due."""

@@ -1,0 +1,185 @@
+"""The log as the session writes it: entries are stamped, applied and gathered into a batch; batches go to the writer.
+
+A batch never ends in the middle of a delivery: a lost tail of the log is a consistent suffix of the session. While the
+writer commits one batch, the next is gathered, so there is one commit per turn or group of turns.
+
+What leaves the session (a result for a cell, a step that starts, a line that was printed) is *released* only when the
+entries that led to it are committed. What stays inside (agent to agent) does not wait.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, Protocol
+
+from workbench.core import decisions
+from workbench.core.decisions import Draft
+from workbench.core.state import Agent, Invocation, State
+from workbench.ids import AgentId
+from workbench.model import entries as e
+from workbench.model.entries import Body, Entry
+from workbench.runtime.clock import Clock
+from workbench.runtime.writer import Done, Writer
+from workbench.store.faults import reach
+from workbench.store.feed import Feed
+from workbench.store.log import Log
+
+
+class Listener(Protocol):
+    """Who acts on entries as soon as they are applied: the engine."""
+
+    def wake(self) -> None:
+        """The state's `wakes` name agents that have something due."""
+
+    def forked(self, uid: int, body: e.AgentForked) -> None:
+        """A fork came into being."""
+
+    def heard(self, agent: Agent, entry: Entry, body: Body, before: Invocation | None) -> None:
+        """One of the entries in `HEARD` was applied; `before` is the invocation that the agent ran when it was written."""
+
+
+HEARD: Final = frozenset({e.InvocationFinished, e.CallMade, e.PromiseCompleted, e.WaitDropped})
+"""What matters outside the state too."""
+
+
+class Journal:
+    """The writing side of one store. On the session's thread only.
+
+    Args:
+        log: where entries are kept.
+        clock: what they are stamped with.
+        written: called on the writer's thread after each batch, with the error when it did not commit.
+    """
+
+    listener: Listener
+    """The engine, which sets itself here before the first entry."""
+
+    def __init__(self, log: Log, clock: Clock, written: Done) -> None:
+        self.log, self.clock = log, clock
+        self.state = State()
+        self.feed = Feed(log)
+        self.wall = self.mono = self.cause = 0
+        """What the next entries are stamped with."""
+        self.committed = log.last_seq
+        self.writing = False
+        """Whether a batch is with the writer."""
+        self.halted = False
+        """While a crash is simulated, nothing more goes to the writer."""
+        self.broken: BaseException | None = None
+        """Why the log can no longer be written."""
+        self._buffer: list[Entry] = []
+        self._releases: deque[tuple[int, Callable[[], object]]] = deque()
+        self._unacknowledged: dict[Future[Any], int] = {}
+        self._writer = Writer(log, written)
+
+    def tick(self) -> None:
+        """Read the clocks for what happens next."""
+        self.wall, self.mono = self.clock.both()
+
+    # ---- appending -----------------------------------------------------------------------------------------------
+
+    def append(self, uid: int, body: Body, line: str = "") -> Entry:
+        """Stamp, apply and keep one entry."""
+        agent = self.state.agents.get(uid)
+        if agent is None:
+            return self._append_first(uid, body, line)
+        return self.append_to(agent, body, line, 0)
+
+    def append_to(self, agent: Agent, body: Body, line: str, invocation: int) -> Entry:
+        """As `append`, for an agent that exists; `invocation` is 0 for the one that it runs."""
+        state = self.state
+        current = agent.current
+        if current is not None and not invocation:
+            invocation = current.seq
+        entry = Entry(
+            state.seq + 1, agent.uid, agent.index + 1, self.cause, invocation, self.wall, self.mono, line, body
+        )
+        state.apply(entry)
+        self._buffer.append(entry)
+        if state.wakes:
+            self.listener.wake()
+        if type(body) in HEARD:
+            self.listener.heard(agent, entry, body, current)
+        return entry
+
+    def _append_first(self, uid: int, body: Body, line: str) -> Entry:
+        """The entry that brings an agent into being."""
+        index = body.cut + 1 if isinstance(body, e.AgentForked) else 1
+        entry = Entry(self.state.seq + 1, uid, index, self.cause, 0, self.wall, self.mono, line, body)
+        self.state.apply(entry)
+        self._buffer.append(entry)
+        if isinstance(body, e.AgentForked):
+            self.listener.forked(uid, body)
+        return entry
+
+    def append_all(self, drafts: Sequence[Draft], line: str = "") -> list[Entry]:
+        """Stamp, apply and keep the entries of one decision."""
+        return [self.append(uid, body, line) for uid, body in drafts]
+
+    def make_call(self, caller: int, target: AgentId, parameters: str, request: e.CallMade, line: str) -> Entry:
+        """Decide and append a call; its entry."""
+        entry = self.append_all(decisions.call(self.state, caller, target, parameters, request), line)[-1]
+        agent = self.state.agents[entry.body.target]  # type: ignore[attr-defined] # it is a `CallMade`
+        if agent.id is None:
+            agent.id = target  # saves parsing it
+        return entry
+
+    # ---- committing ----------------------------------------------------------------------------------------------
+
+    @property
+    def uncommitted(self) -> int:
+        """Entries that no batch holds yet."""
+        return len(self._buffer)
+
+    def flush(self) -> None:
+        """Hand all new entries to the writer, unless it has a batch already."""
+        if self._buffer and not self.writing and not self.halted and self.broken is None:
+            batch, self._buffer = self._buffer, []
+            self.writing = True
+            reach("batch.handover")
+            self._writer.put(batch)
+
+    def confirm(self, batch: Sequence[Entry]) -> None:
+        """The writer has committed a batch: publish it, and release what waited for it."""
+        self.committed = batch[-1].seq
+        reach("feed.publish")
+        self.feed.publish(batch)
+        releases = self._releases
+        while releases and releases[0][0] <= self.committed:
+            reach("release")
+            releases.popleft()[1]()
+
+    def release(self, action: Callable[[], object]) -> None:
+        """Do something that leaves the session, once all entries written so far are committed."""
+        if self.committed >= self.state.seq:
+            reach("release")
+            action()
+        else:
+            self._releases.append((self.state.seq, action))
+
+    def acknowledge(self, future: "Future[Any]", settle: Callable[[], object]) -> None:
+        """Settle a future once what was written so far is committed; a crash before that fails it."""
+
+        def release() -> None:
+            self._unacknowledged.pop(future, None)
+            settle()
+
+        self._unacknowledged[future] = self.state.seq
+        self.release(release)
+
+    # ---- endings -------------------------------------------------------------------------------------------------
+
+    def drop_unwritten(self) -> None:
+        """Lose the entries that no batch holds, as a crash does."""
+        self._buffer.clear()
+
+    def drop_releases(self) -> "tuple[Future[Any], ...]":
+        """Forget what waits for a commit; the futures that will not be settled now."""
+        dropped = tuple(self._unacknowledged)
+        self._unacknowledged.clear()
+        self._releases.clear()
+        return dropped
+
+    def close(self) -> None:
+        """End the writer after the batches it has."""
+        self._writer.stop()

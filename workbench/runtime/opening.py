@@ -1,0 +1,145 @@
+"""How a session begins: `start` opens a store, and the session on it becomes the default one."""
+
+import os
+import threading
+from pathlib import Path
+from typing import Final
+
+from workbench.errors import StoreReadOnlyError
+from workbench.runtime.answer import uninterrupted
+from workbench.runtime.clock import Clock, in_words
+from workbench.runtime.session import Session
+from workbench.store.lock import StoreLock, refuse_network_home
+from workbench.store.log import SqliteLog
+from workbench.store.memory import MemoryLog
+
+MEMORY: Final = ":memory:"
+"""The path that keeps nothing."""
+
+_default: Session | None = None
+_open: dict[str, Session] = {}
+_guard: Final = threading.RLock()
+
+
+def start(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    fresh: bool = False,
+    read_only: bool = False,
+    clock: Clock | None = None,
+) -> Session:
+    """Open or create a store, take up what was unfinished in it, and make it the default session.
+
+    The same path again, in the same process, gives the session that is open on it, so a cell may be run twice.
+
+    Args:
+        path: the store's file; `":memory:"` keeps nothing; by default `<notebook>.workbench.db`, else `workbench.db`.
+        fresh: move an existing store aside (to `<name>.<time>.old`, never deleted) and begin a new one.
+        read_only: open a store to look at it, also one that is in use.
+        clock: for tests: a `workbench.testing.SimulatedClock`.
+
+    Raises:
+        StoreInUseError: another process owns the store; says which.
+        StoreFormatError: the file is no store, or a newer one.
+        StoreCorruptError: the log was changed from outside.
+    """
+    name = os.fspath(path) if path is not None else default_path()
+    return uninterrupted(lambda: _start(name, clock or Clock(), fresh=fresh, read_only=read_only))
+
+
+def _start(name: str, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
+    global _default  # noqa: PLW0603 - the default session is a process-wide fact
+    with _guard:
+        if name == MEMORY:
+            session = Session(name, MemoryLog(clock.token()), None, clock, _forget)
+        else:
+            full = str(Path(name).resolve())
+            opened = _open.get(full)
+            if opened is not None and not opened.closed and not fresh:
+                _default = opened
+                return opened
+            if opened is not None:
+                opened.close()
+            session = _open_store(Path(full), clock, fresh=fresh, read_only=read_only)
+            _open[full] = session
+        _default = session
+    return session
+
+
+def _open_store(path: Path, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
+    if read_only:
+        raise StoreReadOnlyError(
+            "read_only=True is not available yet", "reading a store in use comes with the terminal", "open it alone"
+        )
+    refuse_network_home(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = StoreLock(path)
+    try:
+        lock.acquire(in_words(clock.wall()))
+        if fresh:
+            _move_aside(path, clock)
+        log = SqliteLog(path, clock.token())
+    except BaseException:
+        lock.release()
+        raise
+    return Session(str(path), log, lock, clock, _forget)
+
+
+def _move_aside(path: Path, clock: Clock) -> None:
+    """Rename an old store and its side files; with a name that is free."""
+    if not path.exists():
+        return
+    stamp = in_words(clock.wall()).replace(" UTC", "").replace(" ", "T").replace(":", "")
+    number = 0
+    while (target := path.with_name(f"{path.name}.{stamp}{f'-{number}' if number else ''}.old")).exists():
+        number += 1
+    for end in ("-wal", "-shm", ""):
+        side = path.with_name(path.name + end)
+        if side.exists():
+            side.rename(target.with_name(target.name + end))
+
+
+def default_path() -> str:
+    """`<notebook>.workbench.db` where Jupyter tells the kernel its notebook's name, else `workbench.db`."""
+    notebook = os.environ.get("JPY_SESSION_NAME", "")
+    if notebook.endswith(".ipynb"):
+        return f"{Path(notebook).stem}.workbench.db"
+    return "workbench.db"
+
+
+def default_session() -> Session:
+    """The default session, started when there is none."""
+    found = _default
+    if found is None or found.closed:
+        found = start()
+    return found
+
+
+def _forget(session: Session) -> None:
+    global _default  # noqa: PLW0603
+    with _guard:
+        if _default is session:
+            _default = None
+        for path, opened in tuple(_open.items()):
+            if opened is session:
+                del _open[path]
+
+
+def _in_forked_child() -> None:
+    """A child made with `os.fork` has none of the threads: its copies of the sessions are dead, the parent's live on."""
+    global _default  # noqa: PLW0603
+    for opened in _open.values():
+        opened.disown()
+    _open.clear()
+    _default = None
+
+
+os.register_at_fork(after_in_child=_in_forked_child)
+
+
+def _warn_left_open() -> None:
+    for opened in tuple(_open.values()):
+        opened.end()
+
+
+threading._register_atexit(_warn_left_open)  # type: ignore[attr-defined] # noqa: SLF001 - before the threads are joined

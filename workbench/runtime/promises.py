@@ -1,0 +1,180 @@
+"""Promises: made by an agent or a cell, completed once by anybody, awaited by any number.
+
+Each function that writes to the oplog says so, and what replay makes of it.
+"""
+
+import asyncio
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+
+from workbench.errors import AgentTypeError, DecodingError, EncodingError
+from workbench.ids import PromiseId
+from workbench.model.codec import MAX_BYTES
+from workbench.runtime.awaiting import Awaiting
+from workbench.runtime.blocking import wait_blocking
+from workbench.runtime.current import calling_line, current
+from workbench.runtime.opening import default_session
+from workbench.runtime.running import run
+
+
+def create_promise() -> PromiseId:
+    """Make a promise that any agent or cell may complete once.
+
+    In a cell the promise belongs to the root agent `Session()`.
+
+    Oplog: one `PromiseCreated` entry; its index is part of the id.
+    Replay: returns the recorded id; nothing is written.
+    """
+    if current.instance is not None:
+        made: PromiseId = current.instance.create_promise()
+        return made
+    return default_session().thread.requests.create_promise(calling_line())
+
+
+class _PromiseWait(Awaiting):
+    __slots__ = ("_promise_id",)
+
+    def __init__(self, promise_id: PromiseId) -> None:
+        self._begun = True  # nothing to warn of when the id is refused
+        self._promise_id = _checked(promise_id)
+        super().__init__()
+
+    def _make(self) -> "asyncio.Future[bytes]":
+        future: asyncio.Future[bytes] = current.instance.await_promise(self._promise_id)
+        return future
+
+    def _submit(self) -> "Future[bytes]":
+        return default_session().thread.requests.await_promise(self._promise_id)
+
+    def __repr__(self) -> str:
+        return f"<wait for promise {self._promise_id}>"
+
+
+def await_promise(promise_id: PromiseId) -> Awaiting:
+    """Wait for a promise: `payload = await wb.await_promise(pid)`. Any agent or cell, any number of times.
+
+    Oplog: `PromiseAwaited`, and `PromiseDelivered` with the payload; nothing from a cell.
+    Replay: returns the recorded payload.
+
+    Raises:
+        PromiseNotFound: no promise has this id (when awaited).
+    """
+    return _PromiseWait(promise_id)
+
+
+def blocking_await_promise(promise_id: PromiseId) -> bytes:
+    """As `await_promise`, for plain `def` methods, where it suspends the agent and not the session, and for sync cells."""
+    waiting = await_promise(promise_id)
+    payload: bytes
+    if current.instance is not None:
+        payload = wait_blocking(waiting.begin(), "blocking_await_promise")
+    else:
+        payload = run(waiting)
+    return payload
+
+
+async def await_promise_json(promise_id: PromiseId, type: Any = Any) -> Any:  # noqa: A002 - SPEC's name
+    """As `await_promise`, with the payload read as JSON.
+
+    Args:
+        promise_id: which promise.
+        type: what the JSON must be (a dataclass, `list[int]`, ...); anything by default.
+
+    Raises:
+        DecodingError: the payload is no JSON of this type; says where.
+    """
+    return _from_json(await await_promise(promise_id), type)
+
+
+def blocking_await_promise_json(promise_id: PromiseId, type: Any = Any) -> Any:  # noqa: A002
+    """As `await_promise_json`, for plain `def` methods and sync cells."""
+    return _from_json(blocking_await_promise(promise_id), type)
+
+
+def complete_promise(promise_id: PromiseId, data: bytes | str) -> bool:
+    """Complete a promise. The first completion stands.
+
+    Args:
+        promise_id: which promise.
+        data: the payload; text is sent as UTF-8.
+
+    Returns:
+        True for the first completion, False for every later one, whose payload is dropped.
+
+    Oplog: one `PromiseCompleted` entry with the answer.
+    Replay: returns the recorded answer.
+
+    Raises:
+        PromiseNotFound: no promise has this id.
+    """
+    _checked(promise_id)
+    if isinstance(data, str):
+        data = data.encode()
+    elif isinstance(data, (bytearray, memoryview)):
+        data = bytes(data)
+    if not isinstance(data, bytes):
+        raise EncodingError(
+            "data",
+            f"a promise's payload is bytes, not {type(data).__name__}",
+            "use complete_promise_json for other values",
+        )
+    if len(data) > MAX_BYTES:
+        raise EncodingError("data", f"it takes more than {MAX_BYTES} bytes", "store it in a file and pass its path")
+    if current.instance is not None:
+        first: bool = current.instance.complete_promise(promise_id, data)
+        return first
+    return default_session().thread.requests.complete_promise(promise_id, data, calling_line())
+
+
+def complete_promise_json(promise_id: PromiseId, value: object) -> bool:
+    """As `complete_promise`, with the value sent as JSON.
+
+    Raises:
+        EncodingError: the value has no JSON form.
+    """
+    try:
+        data = msgspec.json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise EncodingError(
+            "value", f"it has no JSON form ({error})", "send text, numbers, lists, dicts, dataclasses"
+        ) from error
+    return complete_promise(promise_id, data)
+
+
+def promise_state(promise_id: PromiseId) -> str:
+    """`pending` or `completed`, as of now.
+
+    Oplog: one `PromiseSeen` entry with the answer; nothing from a cell.
+    Replay: returns the recorded answer.
+
+    Raises:
+        PromiseNotFound: no promise has this id.
+    """
+    _checked(promise_id)
+    if current.instance is not None:
+        completed = current.instance.promise_state(promise_id)
+    else:
+        completed = default_session().thread.requests.promise_completed(promise_id)
+    return "completed" if completed else "pending"
+
+
+def _checked(promise_id: object) -> PromiseId:
+    if not isinstance(promise_id, PromiseId):
+        raise AgentTypeError(
+            f"{promise_id!r:.80} is no promise id",
+            f"it is a {type(promise_id).__name__}",
+            "pass what create_promise returned",
+        )
+    return promise_id
+
+
+def _from_json(data: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        wanted = getattr(kind, "__name__", str(kind))
+        raise DecodingError(
+            f"the promise's payload is no {wanted} in JSON ({error})", "complete it with complete_promise_json"
+        ) from error

@@ -1,0 +1,32 @@
+"""Reading a store with SQL, and nothing but reading."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from workbench.errors import StoreError
+
+_READING: Final = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+)
+_LOOKS: Final = frozenset({"table_info", "table_list", "index_list"})
+
+
+def _only_reading(action: int, name: str | None, *_: object) -> int:
+    reading = action in _READING or (action == sqlite3.SQLITE_PRAGMA and name in _LOOKS)
+    return sqlite3.SQLITE_OK if reading else sqlite3.SQLITE_DENY
+
+
+def run_query(
+    db: sqlite3.Connection, sql: str, parameters: Sequence[object]
+) -> tuple[list[str], list[tuple[object, ...]]]:
+    """One SELECT's column names and rows; SQLite's refusal becomes a `StoreError`."""
+    db.set_authorizer(_only_reading)  # a read-only connection would still attach files, and write copies
+    try:
+        cursor = db.execute(sql, tuple(parameters))
+        names = [column[0] for column in cursor.description or ()]
+        return names, cursor.fetchall()
+    except sqlite3.Error as error:
+        raise StoreError(
+            "the query was refused", str(error), "see session.sql for the tables; only reading is allowed"
+        ) from error
