@@ -30,7 +30,7 @@ The tree (a test compares it with the classes):
 """
 
 import builtins
-from typing import Final
+from typing import Final, Self
 
 
 class WorkbenchError(Exception):
@@ -58,7 +58,7 @@ class UnknownAgentError(WorkbenchError, LookupError):
 
 
 class EncodingError(WorkbenchError, TypeError):
-    """A value that cannot be copied between agents; `path` leads to the part that is at fault, as `args[1]['model']`."""
+    """A value that cannot be copied between agents; `path` leads to the part at fault, as `args[1]['model']`."""
 
     def __init__(self, path: str, why: str, do: str) -> None:
         super().__init__(path, why, do)
@@ -104,19 +104,21 @@ class DeadlockError(WorkbenchError):
     def __init__(self, cycle: list[tuple[str, str, str]], edge: int = -1) -> None:
         self.cycle = [(str(a), str(m), str(line)) for a, m, line in cycle]
         self.edge = edge % len(self.cycle)
+        following = [agent for agent, _, _ in (*self.cycle[1:], self.cycle[0])]
         steps = "; ".join(
-            f"{agent} waits for {self.cycle[(i + 1) % len(self.cycle)][0]} ({method} called at {line or 'unknown line'})"
-            for i, (agent, method, line) in enumerate(self.cycle)
+            f"{agent} waits for {other} ({method} called at {line or 'unknown line'})"
+            for (agent, method, line), other in zip(self.cycle, following, strict=True)
         )
         _, method, line = self.cycle[self.edge]
         what = "a call to the agent itself" if len(self.cycle) == 1 else f"a cycle of {len(self.cycle)} waiting agents"
-        do = f"change the call at {line or 'that line'} to `.{method.rpartition('.')[2]}.trigger(...)`, and pass a promise if its result is needed"
+        trigger = f"`.{method.rpartition('.')[2]}.trigger(...)`"
+        do = f"change the call at {line or 'that line'} to {trigger}, and pass a promise if its result is needed"
         super().__init__(f"deadlock refused, {what}", steps, do)
         self.args = (self.cycle, self.edge)
 
 
 class StalledError(DeadlockError):
-    """A method that awaits what nothing can bring: an event that no task of it will set, a queue that none will fill."""
+    """A method that awaits what nothing can bring: an event that no task of it will set, a queue that none fills."""
 
     def __init__(self, agent: str, method: str, line: str) -> None:
         WorkbenchError.__init__(
@@ -192,7 +194,9 @@ class StoreReadOnlyError(StoreError):
 
 
 class InvocationError(WorkbenchError):
-    """A method of an agent raised. When the original is (or extends) a built-in exception, this is an instance of that class too.
+    """A method of an agent raised.
+
+    When the original is (or extends) a built-in exception, this is an instance of that class too.
 
     Attributes:
         agent_id: text of the agent whose method raised.
@@ -203,14 +207,15 @@ class InvocationError(WorkbenchError):
         base: name of the nearest built-in class of the original's, which this is an instance of too.
     """
 
-    base = ""
+    base: str = ""
 
     def __init__(self, agent_id: str, method: str, error_type: str, message: str, remote_traceback: str = "") -> None:
         BaseException.__init__(self, agent_id, method, error_type, message, remote_traceback)
         self.args = (agent_id, method, error_type, message, remote_traceback)
         self.agent_id, self.method, self.error_type = agent_id, method, error_type
         self.remote_traceback = remote_traceback
-        if not isinstance(self, BaseExceptionGroup):  # a group carries its message itself, read-only
+        this: object = self
+        if not isinstance(this, BaseExceptionGroup):  # a group carries its message itself, read-only
             self.message = message
         self.what, self.why, self.do = f"{agent_id}.{method} raised {error_type}", message, ""
 
@@ -273,9 +278,10 @@ def invocation_error(
 class InvocationGroupError(InvocationError, ExceptionGroup[Exception]):
     """A method of an agent raised an `ExceptionGroup`; its members are here too, so `except*` works."""
 
-    def __new__(cls, *args: object) -> "InvocationGroupError":
+    def __new__(cls, *args: object) -> Self:
+        """Make the group of its message and members, which are its fourth and sixth argument."""
         message, parts = args[3], args[5]
-        return ExceptionGroup.__new__(cls, str(message), list(parts))  # type: ignore[call-overload,no-any-return]
+        return ExceptionGroup.__new__(cls, str(message), list(parts))  # type: ignore[call-overload]
 
     def __init__(
         self,

@@ -46,8 +46,8 @@ def parameter_text(value: object) -> str:
     """
     kind = type(value)
     if kind is int:
-        return int.__repr__(value)  # type: ignore[arg-type]
-    if kind is str and _PLAIN.match(value):  # type: ignore[arg-type]
+        return int.__repr__(value)
+    if kind is str and _PLAIN.match(value):  # type: ignore[call-overload] # it is text
         return f'"{value}"'
     if kind is float and value == 0:
         return "0.0"  # also for -0.0, which is equal to it

@@ -1,10 +1,10 @@
-"""The notebook's commands: `%load_ext workbench`, `%workbench`, `%agents`, `%%fanout`. Parsing and printing; the rest is elsewhere."""
+"""The notebook's commands: `%load_ext workbench`, `%workbench`, `%agents`, `%%fanout`. Parsing and printing."""
 
 import ast
 import re
 from collections.abc import Callable
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 from IPython.core.error import UsageError
@@ -138,7 +138,7 @@ class WorkbenchMagics(Magics):
     @argument("--again", action="store_true", help="run a named job anew")
     @cell_magic
     def fanout(self, line: str, cell: str) -> FanOutResults | None:
-        """Run the cell's body once per item, each in a child agent: `%%fanout region in ["eu", "us"] --limit 8 --into reports`."""
+        """Run the cell once per item, each in a child agent: `%%fanout region in regions --limit 8 --into reports`."""
         variable, expression, options = split_fanout(line)
         args = parse_argstring(self.fanout, options)
         items = self._items(expression)
@@ -154,8 +154,7 @@ class WorkbenchMagics(Magics):
 
     @property
     def _shell(self) -> InteractiveShell:
-        assert self.shell is not None
-        return self.shell
+        return cast("InteractiveShell", self.shell)  # it is None only before the shell registers it
 
     def _items(self, expression: str) -> list[Any]:
         value = self._shell.ev(expression)
@@ -173,8 +172,7 @@ class WorkbenchMagics(Magics):
         title = re.sub(r"\W", "_", name)
         title = title if title.isidentifier() else f"job_{title}"
         shape = ast.parse(f"async def {title}({variable}): pass", filename)
-        function = shape.body[0]
-        assert isinstance(function, ast.AsyncFunctionDef)
+        function: Any = shape.body[0]
         if body.body:
             ast.increment_lineno(body, 1)  # the magic's line is the first
             function.body = body.body
@@ -247,7 +245,7 @@ def cell_name(filename: str) -> str | None:
 
 
 def load(shell: InteractiveShell) -> None:
-    """`%load_ext workbench`: add the magics, their completion, and progress lines for jobs. Idempotent; starts no session."""
+    """`%load_ext workbench`: add the magics, their completion, and progress lines for jobs. Starts no session."""
     global _matcher  # noqa: PLW0603 - one shell a process
     shell.register_magics(WorkbenchMagics)
     if cell_name not in name_file:

@@ -14,6 +14,7 @@ import pytest
 import workbench as wb
 from tests.behaviour.looking import PATIENCE, writes_nothing
 from workbench.errors import InvocationGroupError
+from workbench.testing import SimulatedClock
 
 BUILT_IN = sorted(
     (
@@ -401,3 +402,32 @@ def test_a_huge_message_is_cut(session: wb.Session) -> None:
     assert isinstance(raised.value, wb.InvocationError)
     assert len(raised.value.message) < 30_000
     assert raised.value.message.endswith("z")
+
+
+def test_code_that_asks_for_less_diverges(opened: Any) -> None:
+    """Changed code does less than its oplog holds, and goes on waiting: the agent is stopped, and nothing hangs."""
+
+    def define(*, makes_promise: bool) -> Any:
+        @wb.agent
+        class Changes:
+            async def m(self, first: wb.PromiseId, second: wb.PromiseId) -> None:
+                async def wait() -> None:
+                    await wb.await_promise(first)
+                    if makes_promise:
+                        wb.create_promise()
+
+                await asyncio.gather(wait(), wb.await_promise(second))
+
+        return Changes
+
+    session = opened(":memory:", clock=SimulatedClock())
+    first, second = wb.create_promise(), wb.create_promise()
+    define(makes_promise=True).get().m.trigger(first, second)
+    wb.complete_promise(first, b"")
+    wb.run(session.at_rest(), PATIENCE)
+    define(makes_promise=False)
+    session.simulate_crash()
+    wb.complete_promise(second, b"")
+    with pytest.raises(wb.DivergenceError, match=r"create_promise.* the code asked for nothing more"):
+        wb.run(session.result("Changes()"), PATIENCE)
+    assert [a.status for a in session.agents()] == ["failed"]

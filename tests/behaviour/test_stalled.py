@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """A method that awaits what nothing can bring is told so; nothing hangs."""
 
 from __future__ import annotations

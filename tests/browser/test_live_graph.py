@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Dialog
 
 from tests.browser.page import LabPage
 
@@ -37,11 +38,11 @@ BLOCKING = """with wb.trace():
 EVIL = "</script><img src=x onerror=alert(1)>"
 
 FIND_NODE = """(text) => {
-  // The node whose tooltip names it: a pointer is moved over the picture, as a hand would look for it.
-  const stage = document.querySelector('.wb-stage'), tip = stage.querySelector('.wb-tip'), box = stage.getBoundingClientRect();
-  for (let y = 6; y < box.height; y += 8) for (let x = 6; x < box.width; x += 16) {
-    stage.dispatchEvent(new PointerEvent('pointermove', { clientX: box.left + x, clientY: box.top + y, bubbles: true }));
-    if (!tip.hidden && tip.textContent.includes(text)) return [box.left + x + 4, box.top + y + 2];
+  // The node whose tooltip names it: a pointer is moved over the picture, as a hand would look for it. const stage =
+  document.querySelector('.wb-stage'), tip = stage.querySelector('.wb-tip'), box = stage.getBoundingClientRect(); for
+  (let y = 6; y < box.height; y += 8) for (let x = 6; x < box.width; x += 16) { stage.dispatchEvent(new
+  PointerEvent('pointermove', { clientX: box.left + x, clientY: box.top + y, bubbles: true })); if (!tip.hidden &&
+  tip.textContent.includes(text)) return [box.left + x + 4, box.top + y + 2];
   }
   return null;
 }"""
@@ -87,7 +88,7 @@ def test_the_graph_moves_while_the_cell_blocks(page: LabPage) -> None:
 
 
 def test_a_click_shows_details_also_while_the_cell_blocks(page: LabPage) -> None:
-    """A click on an agent opens its card, which says what it runs and waits for; the kernel answers though a cell blocks."""
+    """A click on an agent opens its card: what it runs and waits for; the kernel answers though a cell blocks."""
     write(page, "click.ipynb", SETUP, 'with wb.trace():\n    wb.run(Coordinator.get().fan_out(["a"] * 12))')
     page.run_cell(0)
     page.start_cell(1)
@@ -145,7 +146,12 @@ def test_names_from_agents_are_text(page: LabPage) -> None:
     """An agent whose name is markup, and errors and labels with markup, run no script and make no request, anywhere."""
     alerts: list[str] = []
     requests: list[str] = []
-    page.dom.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+
+    def refuse(dialog: Dialog) -> None:
+        alerts.append(dialog.message)
+        dialog.dismiss()
+
+    page.dom.on("dialog", refuse)
     page.dom.on("request", lambda request: requests.append(request.url))
     evil = f"EVIL = {EVIL!r}\n"
     agents = (
@@ -237,8 +243,10 @@ def test_both_themes_are_drawn_in_their_own_colours(page: LabPage, theme: str) -
     page.dom.wait_for_function("() => (document.querySelector('.wb-foot')?.innerText ?? '').includes('4 done')")
     shoot(page, f"graph-{theme}")
     bright = page.dom.evaluate(
-        """() => { const c = document.querySelector('.wb-nodes'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-            let sum = 0, n = 0; for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 250) { sum += d[i] + d[i + 1] + d[i + 2]; n++; }
+        """() => { const c = document.querySelector('.wb-nodes');
+            const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+            let sum = 0, n = 0; for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 250) { sum += d[i] + d[i + 1] + d[i
+            + 2]; n++; }
             return sum / n / 3; }"""
     )
     assert bright > 200 if theme == "light" else bright < 100

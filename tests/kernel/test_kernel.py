@@ -33,6 +33,11 @@ async def work(item: int) -> int:
 JOB = 'print("sum", sum(await wb.fan_out(work, range(40), limit=4, name="forty")))'
 BLOCKING_JOB = 'print("sum", sum(wb.run(wb.fan_out(work, range(40), limit=4, name="forty"))))'
 
+WAITS = """@wb.agent
+class Waits:
+    async def m(self, p: wb.PromiseId) -> str:
+        return 'got ' + (await wb.await_promise(p)).decode()"""
+
 
 class Kernel:
     """A kernel in a folder, and what it says."""
@@ -89,17 +94,20 @@ class Kernel:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """Where the kernel runs, and its steps leave their lines."""
     return tmp_path
 
 
 @pytest.fixture
 def kernel(folder: Path) -> Iterator[Kernel]:
+    """A kernel that is ended with the test."""
     running = Kernel(folder)
     yield running
     running.close()
 
 
 def lines(folder: Path) -> list[str]:
+    """The steps that took effect."""
     path = folder / "steps.txt"
     return path.read_text().split() if path.exists() else []
 
@@ -129,7 +137,8 @@ def test_a_killed_kernel_loses_nothing_and_repeats_nothing_that_was_done(folder:
         second.run(SETUP)
         assert f"sum {sum(range(40)) * 2}" in second.run(JOB)
         twice = second.run(
-            "print(session.sql(\"select count(*) from (select uid from oplog where kind = 'InvocationFinished' group by uid having count(*) > 1)\"))"
+            'print(session.sql("select count(*) from (select uid from oplog '
+            "where kind = 'InvocationFinished' group by uid having count(*) > 1)\"))"
         )
     finally:
         second.close()
@@ -144,10 +153,7 @@ def test_agents_wait_for_the_cell_that_defines_them(folder: Path) -> None:
     """After a restart agents of a class that is not defined yet wait, visibly, and go on by themselves once it is."""
     first = Kernel(folder)
     first.run(SETUP)
-    first.run(
-        "@wb.agent\nclass Waits:\n    async def m(self, p: wb.PromiseId) -> str:\n        return 'got ' + (await wb.await_promise(p)).decode()\n"
-        "pid = wb.create_promise()\nWaits.get().m.trigger(pid)\nprint(pid)"
-    )
+    first.run(f"{WAITS}\npid = wb.create_promise()\nWaits.get().m.trigger(pid)\nprint(pid)")
     said = first.run("print(str(pid))")
     first.kill()
     first.close()
@@ -156,9 +162,7 @@ def test_agents_wait_for_the_cell_that_defines_them(folder: Path) -> None:
         second.run("%load_ext workbench\nimport workbench as wb\nsession = wb.start('kernel.db')")
         second.run(f"pid = wb.PromiseId.parse({said.strip()!r})\nprint(wb.complete_promise(pid, b'it'))")
         assert "undefined" in second.run("print([a.status for a in session.agents() if a.agent_id == 'Waits()'])")
-        second.run(
-            "@wb.agent\nclass Waits:\n    async def m(self, p: wb.PromiseId) -> str:\n        return 'got ' + (await wb.await_promise(p)).decode()"
-        )
+        second.run(WAITS)
         assert "got it" in second.run("print(await session.result('Waits()'))")
     finally:
         second.close()
@@ -191,7 +195,9 @@ def test_agents_go_on_while_a_cell_blocks(kernel: Kernel, folder: Path) -> None:
         "job = asyncio.ensure_future(wb.fan_out(work, range(12), limit=4, name='dozen')); await asyncio.sleep(0)"
     )
     kernel.run(
-        "import os\nwhile not os.path.exists('steps.txt') or len(open('steps.txt').read().split()) < 12:\n    pass  # a busy cell"
+        "import os\n"
+        "while not os.path.exists('steps.txt') or len(open('steps.txt').read().split()) < 12:\n"
+        "    pass  # a busy cell"
     )
     assert f"sum {sum(range(12)) * 2}" in kernel.run("print('sum', sum(await job))")
 
@@ -200,7 +206,8 @@ def test_prints_of_agents_appear_under_their_cell_and_once(kernel: Kernel) -> No
     """`print` in an agent lands in the cell that called it, not in a later one, and a crash does not repeat it."""
     kernel.run(SETUP)
     kernel.run(
-        "@wb.agent\nclass Says:\n    async def hi(self):\n        print('hello from', wb.self_id())\n        await asyncio.sleep(0.01)"
+        "@wb.agent\nclass Says:\n    async def hi(self):\n"
+        "        print('hello from', wb.self_id())\n        await asyncio.sleep(0.01)"
     )
     assert kernel.run("await Says.get().hi()").count("hello from Says()") == 1
     assert "hello" not in kernel.run("session.simulate_crash()")
@@ -229,7 +236,7 @@ def test_a_nested_loop_of_the_user_does_no_harm(kernel: Kernel) -> None:
 
 
 def test_the_cell_magic_runs_its_body_in_agents(kernel: Kernel) -> None:
-    """`%%fanout` gives results and errors in the order of the items; an error's traceback points at the cell's own line."""
+    """`%%fanout` gives results and errors in the order of the items; a traceback points at the cell's own line."""
     kernel.run(SETUP)
     cell = (
         '%%fanout region in ["eu", "us --limit 3", "ap"] --limit 2 --into reports --on-error collect --name regions\n'

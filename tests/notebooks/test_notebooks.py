@@ -18,8 +18,8 @@ def texts(notebook: Any) -> str:
     """All that a notebook printed or returned, as text."""
     found = []
     for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            found.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
+        outputs = cell.get("outputs", ())
+        found += [output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs]
     return "\n".join(found)
 
 

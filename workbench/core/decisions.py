@@ -1,8 +1,8 @@
 """Decisions: what an operation becomes, given the state. Pure: state and request in, drafts out.
 
-A draft is `(uid, body)`: which agent's oplog the body goes to. The session stamps drafts into entries and applies them at
-once, in the order given, so a decision may count on `state.seq`: the n-th draft gets `state.seq + n`. All drafts of one
-decision reach the disk in one commit, which is why one decision may touch two agents and still happen exactly once.
+A draft is `(uid, body)`: which agent's oplog the body goes to. The session stamps drafts into entries and applies them
+at once, in the order given, so a decision may count on `state.seq`: the n-th draft gets `state.seq + n`. All drafts of
+one decision reach the disk in one commit, which is why one decision may touch two agents and still happen exactly once.
 """
 
 from workbench.core.state import ROOT_UID, Agent, Invocation, Promise, State

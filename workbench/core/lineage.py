@@ -6,6 +6,7 @@ fork", read along any other "you are the original".
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from workbench.core.state import State
@@ -48,7 +49,7 @@ class Cursor:
         self._at = 0
         self._forked_at = {
             before.seq
-            for before, after in zip(entries, entries[1:], strict=False)
+            for before, after in pairwise(entries)
             if isinstance(before.body, ForkMade) and isinstance(after.body, AgentForked) and after.body.inside
         }
 

@@ -7,8 +7,8 @@ the same entries, so they cannot disagree. Nobody sets a status: `status_of` rea
 
 - An **agent** runs at most one invocation (`current`); accepted ones wait in `queue` in the order of acceptance.
 - A **wait** is what agent code began and has not been given the outcome of: a call, a promise, a timer, a step. Each
-  wait refers to a **matter** (`Invocation`, `Promise`, `Timer`, `Step`) that is settled once. Several waits may refer to
-  one matter: a fork joins what its source had open at the cut, and many agents may await one promise.
+  wait refers to a **matter** (`Invocation`, `Promise`, `Timer`, `Step`) that is settled once. Several waits may refer
+  to one matter: a fork joins what its source had open at the cut, and many agents may await one promise.
 - When a matter is settled, each wait on it is due for delivery. `apply` notes that in `wakes`: `(uid, op)` for a wait
   that is due, `(uid, 0)` for an agent that may start an invocation. Wakes are a hint to the scheduler and no part of
   the state: after recovery `due_waits` finds the same from the facts.
@@ -20,7 +20,7 @@ no entry holds), futures in the state (a state must compare equal to one folded 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -32,8 +32,8 @@ ROOT_UID: Final = 1
 """The root agent is created by the first entry of every store."""
 
 
-# The nouns are msgspec structs that Python's garbage collector does not track: they hold uids instead of each other where
-# a cycle could arise, and a collector that walks a million of them would cost a third of a fan-out's speed.
+# The nouns are msgspec structs that Python's garbage collector does not track: they hold uids instead of each other
+# where a cycle could arise, and a collector that walks a million of them would cost a third of a fan-out's speed.
 
 
 class Matter(msgspec.Struct, gc=False, eq=False, kw_only=True):
@@ -139,8 +139,8 @@ class Agent(msgspec.Struct, gc=False, eq=False):
     def end_wait(self, op: int) -> Wait:
         """Take a wait out.
 
-        A dict keeps a hole where an item was, and whoever looks for its first item steps over all holes: with 100,000 waits
-        that end in order that would cost more than all else, so the dict is made anew when it is mostly holes.
+        A dict keeps a hole where an item was, and whoever looks for its first item steps over all holes: with 100,000
+        waits that end in order that would cost more than all else, so the dict is made anew when it is mostly holes.
         """
         wait = self.waits.pop(op)
         self.holes += 1
@@ -201,7 +201,8 @@ class State:
 
     # ---- what the appliers share ---------------------------------------------------------------------------------
 
-    def _await(self, agent: Agent, entry: Entry, matter: Matter) -> None:
+    def add_wait(self, agent: Agent, entry: Entry, matter: Matter) -> None:
+        """An agent began to wait, at this entry."""
         agent.waits[entry.index] = Wait(entry.index, matter, entry.seq, entry.wall, entry.line)
         if matter.settled:
             self.wakes.append((agent.uid, entry.index))
@@ -210,7 +211,8 @@ class State:
         else:
             matter.waiters.append((agent.uid, entry.index))
 
-    def _settle(self, matter: Matter, entry: Entry, value: bytes, ok: bool) -> None:
+    def settle(self, matter: Matter, entry: Entry, value: bytes, *, ok: bool) -> None:
+        """A matter is settled by this entry: each wait on it is due."""
         matter.settled = entry.seq
         matter.ok = ok
         matter.value = value
@@ -256,7 +258,7 @@ def _agent_failed(state: State, entry: Entry, body: e.AgentFailed) -> None:
     agent.failure = body.failure
     open_ones = [agent.current] if agent.current is not None else []
     for invocation in (*open_ones, *(agent.queue or ())):
-        state._settle(invocation, entry, body.failure, ok=False)
+        state.settle(invocation, entry, body.failure, ok=False)
     agent.last, agent.current, agent.queue = agent.current, None, None
 
 
@@ -288,7 +290,7 @@ def _call_made(state: State, entry: Entry, body: e.CallMade) -> None:
                 state.wakes.append((target.uid, 0))
     state.accepted = invocation
     if body.awaited and entry.agent != ROOT_UID:
-        state._await(state.agents[entry.agent], entry, invocation)
+        state.add_wait(state.agents[entry.agent], entry, invocation)
 
 
 def _nothing(_state: State, _entry: Entry, _body: Body) -> None:
@@ -316,7 +318,7 @@ def _invocation_finished(state: State, entry: Entry, body: e.InvocationFinished)
     agent.finished += 1
     if not body.ok:
         agent.raised += 1
-    state._settle(invocation, entry, body.value, body.ok)
+    state.settle(invocation, entry, body.value, ok=body.ok)
     if agent.queue is not None:
         state.wakes.append((agent.uid, 0))
 
@@ -356,17 +358,17 @@ def _promise_completed(state: State, entry: Entry, body: e.PromiseCompleted) -> 
     promise = state.promises[body.owner, body.promise]
     if body.first:
         promise.completed_by = entry.agent
-        state._settle(promise, entry, body.value, ok=True)
+        state.settle(promise, entry, body.value, ok=True)
     else:
         promise.ignored += 1
 
 
 def _promise_awaited(state: State, entry: Entry, body: e.PromiseAwaited) -> None:
-    state._await(state.agents[entry.agent], entry, state.promises[body.owner, body.promise])
+    state.add_wait(state.agents[entry.agent], entry, state.promises[body.owner, body.promise])
 
 
 def _timer_set(state: State, entry: Entry, body: e.TimerSet) -> None:
-    state._await(state.agents[entry.agent], entry, Timer(body.due))
+    state.add_wait(state.agents[entry.agent], entry, Timer(body.due))
 
 
 def _timer_fired(state: State, entry: Entry, body: e.TimerFired) -> None:
@@ -377,7 +379,7 @@ def _timer_fired(state: State, entry: Entry, body: e.TimerFired) -> None:
 
 def _step_started(state: State, entry: Entry, body: e.StepStarted) -> None:
     step = Step(body.name, body.idempotent, (entry.agent, entry.index), state.sessions)
-    state._await(state.agents[entry.agent], entry, step)
+    state.add_wait(state.agents[entry.agent], entry, step)
 
 
 def _step_finished(state: State, entry: Entry, body: e.StepFinished) -> None:
@@ -385,10 +387,10 @@ def _step_finished(state: State, entry: Entry, body: e.StepFinished) -> None:
     step = agent.end_wait(body.op).on
     agent.fresh_fork = False
     if not step.settled:
-        state._settle(step, entry, body.value, body.ok)
+        state.settle(step, entry, body.value, ok=body.ok)
 
 
-_APPLY: Final[dict[type[Body], Callable[[State, Entry, Body], None]]] = {
+_APPLY: Final[dict[type[Body], Callable[[State, Entry, Any], None]]] = {
     e.SessionStarted: _session_started,
     e.AgentCreated: _agent_created,
     e.AgentForked: _agent_forked,
@@ -412,7 +414,7 @@ _APPLY: Final[dict[type[Body], Callable[[State, Entry, Body], None]]] = {
     e.StepFinished: _step_finished,
     e.Logged: _nothing,
     e.ForkMade: _nothing,
-}  # type: ignore[dict-item]
+}
 
 
 def status_of(agent: Agent, *, defined: bool = True) -> str:

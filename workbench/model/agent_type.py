@@ -1,6 +1,7 @@
 """Agent types: what the `@agent` decorator reads off a class, and the registry of classes by name.
 
-A type's name is its class's name. Running a notebook cell again registers the class anew; the newest registration counts.
+A type's name is its class's name. Running a notebook cell again registers the class anew; the newest registration
+counts.
 """
 
 import inspect
@@ -94,7 +95,7 @@ class AgentType:
             raise AgentTypeError(f"{cls!r} is no class", "an agent is made from a class", "write @agent above a class")
         self.cls, self.ephemeral, self.name = cls, ephemeral, name or cls.__name__
         self.methods = _methods(cls, self.name)
-        init: Callable[..., Any] = cls.__init__
+        init: Callable[..., Any] = cls.__init__  # type: ignore[misc] # this very class is asked
         plain = init is object.__init__
         full = inspect.Signature() if plain else inspect.signature(init)
         self.signature = full if plain else full.replace(parameters=list(full.parameters.values())[1:])
@@ -191,7 +192,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _to_json(value: object, need: Any) -> object:
-    """A constructor parameter as JSON; an annotated type must give the same value back, else the value is kept as it is."""
+    """A constructor parameter as JSON; an annotated type must give the same value back, else it is kept as it is."""
     if need is None or need is Any or need is object:
         return value
     if need is int and (value.is_integer() if isinstance(value, float) else hasattr(value, "__index__")):

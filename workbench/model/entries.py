@@ -7,10 +7,10 @@ names an incarnation.
 
 Three families, told apart by `ROLES`, decide what replay does with an entry:
 
-- **deliveries** (`InvocationStarted`, `CallDelivered`, ...) are what an agent was given. Replay gives them again, one at a
-  time, and runs the agent until it is quiet after each.
-- **operations** (`CallMade`, `PromiseCreated`, ...) are what the agent's code asked for between two deliveries. Replay checks
-  that the code asks for the same again, and answers from the entry.
+- **deliveries** (`InvocationStarted`, `CallDelivered`, ...) are what an agent was given. Replay gives them again, one
+  at a time, and runs the agent until it is quiet after each.
+- **operations** (`CallMade`, `PromiseCreated`, ...) are what the agent's code asked for between two deliveries. Replay
+  checks that the code asks for the same again, and answers from the entry.
 - **hints** (`Logged`, ...) tell people something; replay steps over them.
 
 A body never changes shape: a new field goes to its end with a default, a new kind takes the next free number.
@@ -29,14 +29,14 @@ class Body(msgspec.Struct, frozen=True, gc=False, array_like=True):
 # ---- the life of an agent ----------------------------------------------------------------------------------------
 
 
-class SessionStarted(Body, tag=1):
+class SessionStarted(Body, frozen=True, tag=1):
     """The store was opened by a process. Hint, in the root agent's oplog."""
 
     pid: int
     host: str
 
 
-class AgentCreated(Body, tag=2):
+class AgentCreated(Body, frozen=True, tag=2):
     """First entry of an agent's oplog. `parameters` is the JSON list of constructor parameters."""
 
     agent_id: str
@@ -46,7 +46,7 @@ class AgentCreated(Body, tag=2):
     ephemeral: bool = False
 
 
-class AgentForked(Body, tag=3):
+class AgentForked(Body, frozen=True, tag=3):
     """First own entry of a fork: its oplog up to `cut` is its source's, shared by reference.
 
     `inside` tells a fork made by `fork()` (the cut is that call) from one made from outside at an index.
@@ -58,7 +58,7 @@ class AgentForked(Body, tag=3):
     inside: bool
 
 
-class AgentFailed(Body, tag=4):
+class AgentFailed(Body, frozen=True, tag=4):
     """The agent stopped by itself (divergence, a replay that cannot go on). Hint. `failure` is an encoded failure."""
 
     failure: bytes
@@ -67,7 +67,7 @@ class AgentFailed(Body, tag=4):
 # ---- invocations --------------------------------------------------------------------------------------------------
 
 
-class CallMade(Body, tag=10):
+class CallMade(Body, frozen=True, tag=10):
     """An agent (or a cell, as the root agent) invoked a method; this entry *is* the acceptance by the target.
 
     `value` holds the encoded list `[args, kwargs]`; `awaited` tells a call from a trigger.
@@ -82,7 +82,7 @@ class CallMade(Body, tag=10):
     label: str | None = None
 
 
-class CallRefused(Body, tag=11):
+class CallRefused(Body, frozen=True, tag=11):
     """A call that could never be answered was refused with `DeadlockError`; `failure` is the encoded failure."""
 
     target_id: str
@@ -90,7 +90,7 @@ class CallRefused(Body, tag=11):
     failure: bytes
 
 
-class InvocationStarted(Body, tag=12):
+class InvocationStarted(Body, frozen=True, tag=12):
     """Delivery: the target begins an accepted invocation (header: `invocation`)."""
 
     method: str
@@ -98,20 +98,20 @@ class InvocationStarted(Body, tag=12):
     label: str | None = None
 
 
-class InvocationFinished(Body, tag=13):
+class InvocationFinished(Body, frozen=True, tag=13):
     """Operation: the method returned (`ok`, `value` is the result) or raised (`value` is an encoded failure)."""
 
     ok: bool
     value: bytes
 
 
-class InvocationCancelled(Body, tag=14):
+class InvocationCancelled(Body, frozen=True, tag=14):
     """A queued invocation was withdrawn before it started. Hint, in the target's oplog."""
 
     invocation: int
 
 
-class CallDelivered(Body, tag=15):
+class CallDelivered(Body, frozen=True, tag=15):
     """Delivery: the caller gets the outcome of the call it made at oplog index `op`."""
 
     op: int
@@ -119,7 +119,7 @@ class CallDelivered(Body, tag=15):
     value: bytes
 
 
-class WaitDropped(Body, tag=16):
+class WaitDropped(Body, frozen=True, tag=16):
     """Operation: the code stopped waiting for what it began at index `op`; an outcome that comes later is dropped."""
 
     op: int
@@ -128,11 +128,11 @@ class WaitDropped(Body, tag=16):
 # ---- promises -----------------------------------------------------------------------------------------------------
 
 
-class PromiseCreated(Body, tag=20):
+class PromiseCreated(Body, frozen=True, tag=20):
     """Operation: a promise; its id is agent, incarnation and this entry's index."""
 
 
-class PromiseCompleted(Body, tag=21):
+class PromiseCompleted(Body, frozen=True, tag=21):
     """Operation: someone completed a promise; `first` is the answer: only the first completion stands."""
 
     owner: int
@@ -141,28 +141,28 @@ class PromiseCompleted(Body, tag=21):
     first: bool
 
 
-class PromiseAwaited(Body, tag=22):
+class PromiseAwaited(Body, frozen=True, tag=22):
     """Operation: an agent waits for a promise."""
 
     owner: int
     promise: int
 
 
-class PromiseDelivered(Body, tag=23):
+class PromiseDelivered(Body, frozen=True, tag=23):
     """Delivery: the agent gets the payload it waited for since index `op`."""
 
     op: int
     value: bytes
 
 
-class PromiseRefused(Body, tag=24):
+class PromiseRefused(Body, frozen=True, tag=24):
     """Operation: an agent named a promise that does not exist; `failure` is the encoded `PromiseNotFound`."""
 
     promise_id: str
     failure: bytes
 
 
-class PromiseSeen(Body, tag=25):
+class PromiseSeen(Body, frozen=True, tag=25):
     """Operation: an agent asked whether a promise is completed, and this was the answer."""
 
     owner: int
@@ -173,26 +173,26 @@ class PromiseSeen(Body, tag=25):
 # ---- time and effects ---------------------------------------------------------------------------------------------
 
 
-class TimerSet(Body, tag=30):
+class TimerSet(Body, frozen=True, tag=30):
     """Operation: a durable timer, due at `due` nanoseconds since the epoch."""
 
     due: int
 
 
-class TimerFired(Body, tag=31):
+class TimerFired(Body, frozen=True, tag=31):
     """Delivery: the timer set at index `op` is due."""
 
     op: int
 
 
-class StepStarted(Body, tag=32):
+class StepStarted(Body, frozen=True, tag=32):
     """Operation: the intent to run a side effect; on disk before it runs. `name` is the function's."""
 
     name: str
     idempotent: bool = True
 
 
-class StepFinished(Body, tag=33):
+class StepFinished(Body, frozen=True, tag=33):
     """Delivery: the outcome of the step begun at index `op`."""
 
     op: int
@@ -201,7 +201,7 @@ class StepFinished(Body, tag=33):
     attempts: int = 1
 
 
-class Logged(Body, tag=34):
+class Logged(Body, frozen=True, tag=34):
     """Something said by the agent's code: `print` (level `stdout`, `stderr`) or `wb.log`. Hint."""
 
     level: str
@@ -211,7 +211,7 @@ class Logged(Body, tag=34):
 # ---- fork ---------------------------------------------------------------------------------------------------------
 
 
-class ForkMade(Body, tag=40):
+class ForkMade(Body, frozen=True, tag=40):
     """Operation: `fork()`; this index is the cut. The original reads it as `Original`, the fork as `Forked`."""
 
     fork_id: str
@@ -257,10 +257,7 @@ class Role(Enum):
 _DELIVERIES = (InvocationStarted, CallDelivered, PromiseDelivered, TimerFired, StepFinished)
 _HINTS = (SessionStarted, AgentCreated, AgentForked, AgentFailed, InvocationCancelled, Logged)
 
-KINDS: Final[dict[int, type[Body]]] = {
-    cls.__struct_config__.tag: cls  # type: ignore[misc]
-    for cls in AnyBody.__args__
-}
+KINDS: Final[dict[int, type[Body]]] = {cls.__struct_config__.tag: cls for cls in AnyBody.__args__}
 """Number on disk -> kind."""
 
 KIND_NUMBERS: Final[dict[type[Body], int]] = {cls: number for number, cls in KINDS.items()}

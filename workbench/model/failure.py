@@ -1,7 +1,7 @@
 """How an exception travels: as a `Failure`, a plain record, which becomes an exception again at the caller.
 
-No exception object is ever rebuilt from a class named in the log. What the caller gets is an `InvocationError` that is also
-the built-in type of the original, or one of the workbench's own errors named in `_OWN`, rebuilt from plain fields.
+No exception object is ever rebuilt from a class named in the log. What the caller gets is an `InvocationError` that is
+also the built-in type of the original, or one of the workbench's own errors named in `_OWN`, rebuilt from plain fields.
 """
 
 import builtins
@@ -85,7 +85,7 @@ def decode_failure(data: bytes) -> Failure:
 
 
 def failure_of(error: BaseException, agent_id: str, method: str) -> Failure:
-    """Describe an exception. An `InvocationError` passed on keeps its original's type, so that it can be caught by it."""
+    """Describe an exception. An `InvocationError` passed on keeps its original's type, so that it can be caught."""
     text = _clip(_text_of(error))
     own = type(error).__name__ in _OWN and isinstance(error, _OWN[type(error).__name__])
     trace = _clip(_frames(error) if own else _format(error))
@@ -135,7 +135,8 @@ def _part_of(error: BaseException, agent_id: str, method: str) -> Failure:
 def _base_of(error: BaseException) -> str:
     if isinstance(error, errors.InvocationError):
         return error.base
-    return next(c.__name__ for c in type(error).__mro__ if getattr(builtins, c.__name__, None) is c)
+    name: str = next(c.__name__ for c in type(error).__mro__ if getattr(builtins, c.__name__, None) is c)
+    return name
 
 
 def _text_of(error: BaseException) -> str:

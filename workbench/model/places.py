@@ -1,4 +1,4 @@
-"""How source files are called in lines and tracebacks. A notebook cell's file has a made-up name; people know it as `In[3]`."""
+"""How source files are called in lines and tracebacks; a notebook cell's made-up file is `In[3]` to people."""
 
 from collections.abc import Callable
 from typing import Final

@@ -12,7 +12,7 @@ from workbench.runtime.current import current
 
 
 class _ClassVerb:
-    """A function of the class, as `Worker.get`; a method of the same name stays the method of its instances and clients."""
+    """A function of the class, as `Worker.get`; a method of that name stays the method of instances and clients."""
 
     def __init__(self, verb: Callable[..., Client], method: Any) -> None:
         self._verb, self.agent_method = verb, method
@@ -33,8 +33,8 @@ def agent(*, ephemeral: bool = False) -> Callable[[_T], _T]: ...
 def agent(cls: _T | None = None, /, *, ephemeral: bool = False) -> _T | Callable[[_T], _T]:
     """Make a class an agent type: `@wb.agent`.
 
-    The class stays a plain class. It gains three functions that give clients; nothing is created by them, an agent comes
-    into being with its first invocation:
+    The class stays a plain class. It gains three functions that give clients; nothing is created by them, an agent
+    comes into being with its first invocation:
 
     - `Worker.get(7)`: the shared, durable `Worker(7)`.
     - `Worker.new_phantom(7)`: a fresh agent with the same parameters and a random phantom id.

@@ -1,8 +1,8 @@
 """The deterministic event loop of one agent: plain asyncio on top, a FIFO queue below, the log as its clock.
 
 It never polls and never waits. The session runs it until it is quiet, once per delivery, inside a plain callback of its
-own loop (not inside a task, so that the inner tasks may call themselves current). Everything that would reach outside is
-refused with advice: sockets, threads, subprocesses cannot be replayed, `step` can.
+own loop (not inside a task, so that the inner tasks may call themselves current). Everything that would reach outside
+is refused with advice: sockets, threads, subprocesses cannot be replayed, `step` can.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import weakref
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterable
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol, TypeVarTuple
 
 from workbench.errors import UnsupportedError
 
@@ -22,6 +22,8 @@ CLOSE_ATTEMPTS: Final = 10
 CALLBACK_LIMIT: Final = 1_000_000
 """Callbacks in one run after which an agent counts as spinning: it polls something that only a delivery can change."""
 
+
+_Args = TypeVarTuple("_Args")
 
 TASKS_KEPT: Final = 64
 """Tasks after which those that are done are let go of."""
@@ -59,6 +61,7 @@ class TimerHandle(asyncio.TimerHandle):
     timers: Timers | None
 
     def cancel(self) -> None:
+        """Do not run, and drop the timer."""
         timers = self.timers
         if timers is not None and not self.cancelled():
             self.timers = None
@@ -67,7 +70,7 @@ class TimerHandle(asyncio.TimerHandle):
 
 
 class AgentTask(asyncio.Task[Any]):
-    """A task of an agent. Its hash is its number, so that a set of tasks, as `asyncio.wait` returns, replays in order."""
+    """A task of an agent. Its hash is its number, so that a set of tasks (from `asyncio.wait`) replays in order."""
 
     number = 0
 
@@ -108,9 +111,9 @@ class AgentLoop(asyncio.AbstractEventLoop):
                 contextvars.copy_context().run(first, *args)
             while ready:
                 handle = ready.popleft()
-                if not handle._cancelled:  # type: ignore[attr-defined] # noqa: SLF001 - as asyncio's own loops do
-                    try:
-                        handle._run()  # noqa: SLF001
+                if not handle._cancelled:
+                    try:  # noqa: SIM105 - this is the loop's innermost line, and `suppress` costs more
+                        handle._run()
                     except (SystemExit, KeyboardInterrupt):
                         pass  # the task that raised it holds it, and its awaiter gets it
                 left -= 1
@@ -132,7 +135,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
         events._set_running_loop(self)
         try:
             for task in self.leftover_tasks():
-                task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - abandoning is the point
+                task._log_destroy_pending = False  # type: ignore[attr-defined] # abandoning is the point
                 _close(task.get_coro())
         finally:
             events._set_running_loop(outer)
@@ -143,13 +146,15 @@ class AgentLoop(asyncio.AbstractEventLoop):
         return [task for task in self._tasks if not task.done()]
 
     def call_soon(
-        self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+        self, callback: Callable[[*_Args], object], *args: *_Args, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
+        """Queue a callback."""
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
     def create_future(self) -> "asyncio.Future[Any]":
+        """A future of this loop."""
         return asyncio.Future(loop=self)
 
     def create_task(  # type: ignore[override]
@@ -180,16 +185,27 @@ class AgentLoop(asyncio.AbstractEventLoop):
     # ---- time ----------------------------------------------------------------------------------------------------
 
     def time(self) -> float:
+        """Seconds since the epoch, by the log: the time of the delivery that the agent works on."""
         return self._timers.loop_time()
 
     def call_later(
-        self, delay: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+        self,
+        delay: float,
+        callback: Callable[[*_Args], object],
+        *args: *_Args,
+        context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
+        """Run a callback after a delay in seconds, by a durable timer."""
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+        self,
+        when: float,
+        callback: Callable[[*_Args], object],
+        *args: *_Args,
+        context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
+        """Run a callback at a time of this loop's `time`, by a durable timer."""
         handle = TimerHandle(when, callback, args, self, context)
         handle.op, handle.timers = 0, self._timers
         self._timers.set_timer(handle)
@@ -207,27 +223,32 @@ class AgentLoop(asyncio.AbstractEventLoop):
     # ---- what asyncio asks of every loop -----------------------------------------------------------------------------
 
     def get_debug(self) -> bool:
+        """Debug mode is off."""
         return False
 
     def set_debug(self, enabled: bool) -> None:  # noqa: FBT001 - asyncio's signature
         """Debug mode reads clocks; it stays off."""
 
     def is_running(self) -> bool:
+        """It runs whenever somebody can ask."""
         return True
 
     def is_closed(self) -> bool:
+        """Whether the instance was thrown away."""
         return self.closed
 
     def get_task_factory(self) -> None:
-        return None
+        """There is none: tasks must be this loop's own."""
 
     def get_exception_handler(self) -> None:
-        return None
+        """There is none: errors that no code awaits are reported."""
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report an error that no code awaits."""
         self._timers.report(context)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report an error that no code awaits, unless the instance was thrown away."""
         if not self.closed:
             self._timers.report(context)
 
@@ -247,13 +268,12 @@ def _close(coroutine: Any) -> None:
 
 
 def adopt_async_generators() -> None:
-    """On the session's thread, with its loop running: async generators of agents end on their agent's loop, or nowhere."""
+    """On the session's thread, in its loop: async generators of agents end on their agent's loop, or nowhere."""
     first_before, end_before = sys.get_asyncgen_hooks()
     owners: dict[int, _Owned] = {}
     dying: dict[int, weakref.ref[AgentLoop]] = {}
 
-    def freed(owned: weakref.ref[Any]) -> None:  # Python clears weak references right before it calls `end`
-        assert isinstance(owned, _Owned)
+    def freed(owned: Any) -> None:  # an `_Owned`; Python clears weak references right before it calls `end`
         owners.pop(owned.number, None)
         dying[owned.number] = owned.loop
 
@@ -293,7 +313,7 @@ _as_completed = asyncio.as_completed
 
 @functools.wraps(_as_completed)
 def _in_given_order(fs: Iterable[Any], **options: Any) -> Any:
-    """Asyncio makes tasks of a *set* of coroutines, so in the order of their addresses. In agents: in the order given."""
+    """Asyncio makes tasks of a *set* of coroutines, in the order of their addresses; in agents: in the order given."""
     if isinstance(events._get_running_loop(), AgentLoop):
         fs = [asyncio.ensure_future(f) for f in dict.fromkeys(fs)]
     return _as_completed(fs, **options)
@@ -325,11 +345,12 @@ _REFUSED: Final = {
     "set_exception_handler": "catch the error in the method",
     **dict.fromkeys(
         (
-            "getaddrinfo", "getnameinfo", "create_connection", "create_server", "start_tls", "sendfile", "create_unix_connection",
-            "connect_accepted_socket", "create_unix_server", "create_datagram_endpoint", "connect_read_pipe", "connect_write_pipe",
-            "subprocess_shell", "subprocess_exec", "add_reader", "remove_reader", "add_writer", "remove_writer", "sock_recv",
-            "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall", "sock_sendto", "sock_connect", "sock_accept",
-            "sock_sendfile", "shutdown_default_executor",
+            "getaddrinfo", "getnameinfo", "create_connection", "create_server", "start_tls", "sendfile",
+            "create_unix_connection", "connect_accepted_socket", "create_unix_server", "create_datagram_endpoint",
+            "connect_read_pipe", "connect_write_pipe", "subprocess_shell", "subprocess_exec", "add_reader",
+            "remove_reader", "add_writer", "remove_writer", "sock_recv", "sock_recv_into", "sock_recvfrom",
+            "sock_recvfrom_into", "sock_sendall", "sock_sendto", "sock_connect", "sock_accept", "sock_sendfile",
+            "shutdown_default_executor",
         ),
         _STEP,
     ),

@@ -1,7 +1,7 @@
 """Things that can be awaited in agents and outside: begun at the first `await`, like a coroutine.
 
-Inside an agent, `begin` makes the operation and gives a future of the agent's loop; asyncio's functions take that future as
-it is, without a task around it. Outside, `submit` asks the session and gives a `concurrent.futures.Future`.
+Inside an agent, `begin` makes the operation and gives a future of the agent's loop; asyncio's functions take that
+future as it is, without a task around it. Outside, `submit` asks the session and gives a `concurrent.futures.Future`.
 """
 
 import asyncio
@@ -70,11 +70,13 @@ class Awaiting(Coroutine[Any, Any, Any]):
             return self._number
 
     def send(self, value: Any) -> Any:
+        """As a coroutine's."""
         if self._steps is None:
             self._steps = self.__await__()
         return self._steps.send(value)
 
     def throw(self, typ: Any, val: BaseException | None = None, tb: TracebackType | None = None) -> Any:  # type: ignore[override]
+        """As a coroutine's."""
         error = val if val is not None else typ() if isinstance(typ, type) else typ
         if self._steps is None:
             self._begun = True
@@ -82,6 +84,7 @@ class Awaiting(Coroutine[Any, Any, Any]):
         return self._steps.throw(error)
 
     def close(self) -> None:
+        """As a coroutine's; one that is closed before it began is never made, and nothing warns of it."""
         self._begun = True
         if self._steps is not None:
             self._steps.close()
@@ -92,7 +95,7 @@ class Awaiting(Coroutine[Any, Any, Any]):
 
 
 async def outside(future: "Future[Any]") -> Any:
-    """Wait in a cell's or script's event loop. Wakes ten times a second, so that an interrupt is seen; cancelling detaches."""
+    """Wait in a cell's event loop; cancelling detaches. Wakes ten times a second, so that an interrupt is seen."""
     if current.instance is not None:
         raise NotInAgentError(
             "an agent cannot wait for the session",
@@ -102,6 +105,8 @@ async def outside(future: "Future[Any]") -> Any:
     __tracebackhide__ = True  # IPython leaves these frames out of what it shows
     loop = asyncio.get_running_loop()
     waiting = asyncio.wrap_future(future)
+
+    handle: asyncio.TimerHandle
 
     def beat() -> None:
         nonlocal handle

@@ -1,8 +1,8 @@
 """Plain `def` methods, and how they wait: by greenlets.
 
-A `def` method runs in a greenlet of its own. A blocking form (`client.m.blocking(...)`, `wb.blocking_await_promise`) switches
-back to the agent's loop with the future it waits for, and the loop switches in again when it is done. So the agent is
-suspended and the session is not, and replay sees the same order as for `async def`.
+A `def` method runs in a greenlet of its own. A blocking form (`client.m.blocking(...)`, `wb.blocking_await_promise`)
+switches back to the agent's loop with the future it waits for, and the loop switches in again when it is done. So the
+agent is suspended and the session is not, and replay sees the same order as for `async def`.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from workbench.errors import UnsupportedError
 from workbench.runtime.agent_loop import AgentLoop
 
 
-class _MethodGreenlet(greenlet):
+class _MethodGreenlet(greenlet):  # type: ignore[misc] # untyped
     """A greenlet that runs a `def` method; blocking forms look for it."""
 
 

@@ -1,7 +1,7 @@
 """Clients: how cells and agents call agents. A client names an agent; nothing happens until a method is called.
 
-Method call -> `Call` -> in an agent an operation of its `Instance`, outside a request to the `SessionThread`; both decide
-and append the same `CallMade` entry.
+Method call -> `Call` -> in an agent an operation of its `Instance`, outside a request to the `SessionThread`; both
+decide and append the same `CallMade` entry.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from workbench.runtime.running import run
 
 
 class Call(Awaiting):
-    """One call of a method, made when it is first awaited. Not awaited at all, it is never made, and a warning says so."""
+    """One call of a method, made when it is first awaited. If it never is, it is never made, and a warning says so."""
 
     __slots__ = ("_agent_id", "_line", "_method", "_request", "timeout")
 
@@ -72,8 +72,8 @@ def parameters_text(agent_id: AgentId) -> str:
 class Method:
     """A method of an agent, ready to be called: `client.process`.
 
-    Calling it gives a `Call` to await. `.trigger(...)` fires and forgets, `.blocking(...)` waits in a plain `def` method,
-    `.with_options(...)` gives the same method under a key, label or timeout.
+    Calling it gives a `Call` to await. `.trigger(...)` fires and forgets, `.blocking(...)` waits in a plain `def`
+    method, `.with_options(...)` gives the same method under a key, label or timeout.
     """
 
     __slots__ = ("_agent_id", "_key", "_label", "_method", "_timeout")

@@ -1,4 +1,4 @@
-"""The only place that reads clocks and draws random numbers. A test replaces it (`workbench.testing.SimulatedClock`)."""
+"""The only place that reads clocks and draws random numbers; `workbench.testing.SimulatedClock` replaces it."""
 
 import secrets
 import time
@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 class Clock:
     """Time and chance for one session.
 
-    Wall time is taken once, at the start, and then advanced by the monotonic clock, so a clock that is set back or forth
-    while the session runs makes no timer early or stuck; nor does time run backwards from one run to the next
+    Wall time is taken once, at the start, and then advanced by the monotonic clock, so a clock that is set back or
+    forth while the session runs makes no timer early or stuck; nor does time run backwards from one run to the next
     (`not_before`).
     """
 

@@ -1,7 +1,7 @@
 """Which agent's code this thread is running, if any, and which line of it.
 
-One agent runs at a time on a session's thread, and only inside a delivery, so a thread-local slot says it all: it is set
-around each run and empty otherwise, also in the threads and tasks that steps run in.
+One agent runs at a time on a session's thread, and only inside a delivery, so a thread-local slot says it all: it is
+set around each run and empty otherwise, also in the threads and tasks that steps run in.
 """
 
 import sys

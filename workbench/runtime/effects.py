@@ -94,7 +94,7 @@ def uuid4() -> UUID:
 
 
 def random() -> float:
-    """A number in [0, 1) that is new at each call, differs between forks, and is the same on replay. Nothing is written."""
+    """A number in [0, 1): new at each call, other in a fork, the same on replay. Nothing is written."""
     drawn: str = require_instance("random").draw("random")
     return int(drawn[:14], 16) / 16**14
 

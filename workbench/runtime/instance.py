@@ -1,12 +1,12 @@
 """An agent in memory: its object, its event loop, and the place in its oplog.
 
-Deliveries go in (`deliver`), operations come out (the other public methods, which `api.py` and `client.py` call for agent
-code). Nothing else touches it, so it can be thrown away at any time and rebuilt: `replay` gives it the recorded deliveries
-again, and each operation is answered from the oplog as long as the oplog lasts, then live.
+Deliveries go in (`deliver`), operations come out (the other public methods, which `client.py`, `promises.py` and others
+call for agent code). Nothing else touches it, so it can be thrown away at any time and rebuilt: `replay` gives it the
+recorded deliveries again, and each operation is answered from the oplog as long as the oplog lasts, then live.
 
-An operation has two halves. *Replaying*, `_expect` steps over the recorded entry and the method checks that the code asks
-for the same. *Live*, the decision is made against the state and appended. Which of the two is decided per operation, so an
-oplog that ends in the middle of a run (a fork's, for one) goes on live at that very line.
+An operation has two halves. *Replaying*, `_expect` steps over the recorded entry and the method checks that the code
+asks for the same. *Live*, the decision is made against the state and appended. Which of the two is decided per
+operation, so an oplog that ends in the middle of a run (a fork's, for one) goes on live at that very line.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.agent_type import AgentType, MethodType
 from workbench.model.codec import NOTHING_KNOWN, KnownTypes, decode, encode
+from workbench.model.description import describe
 from workbench.model.entries import Body, Entry
 from workbench.model.failure import decode_failure, encode_failure, exception_of
 from workbench.model.places import place_name
@@ -53,7 +54,7 @@ class Instance:
     """The live object behind an agent; see the module's text."""
 
     __slots__ = (
-        "agent", "cursor", "draws", "host", "invocation", "loop", "method", "object", "pending", "position", "result", "root", "stopped",
+        "agent", "cursor", "draws", "host", "invocation", "loop", "method", "object", "pending", "root", "stopped",
         "timers", "type", "wall", "work",
     )  # fmt: skip
 
@@ -61,7 +62,7 @@ class Instance:
         self.host = host
         self.agent = agent
         self.type = agent_type
-        self.loop = AgentLoop(self)
+        self.loop = AgentLoop(self)  # type: ignore[abstract] # what is missing is refused when it is called
         self.object: object = None
         self.cursor: Cursor | None = None
         self.pending: dict[int, Pending] = {}
@@ -81,7 +82,7 @@ class Instance:
         cursor = self.cursor = Cursor(oplog)
         while self.stopped is None and (entry := cursor.peek()) is not None:
             if type(entry.body) is not e.InvocationStarted and type(entry.body) not in _DELIVER:
-                self._diverge(entry, "nothing more", "")
+                self._note_divergence(entry, "nothing more", "")
                 break
             cursor.take()
             self.deliver(entry)
@@ -146,7 +147,7 @@ class Instance:
                 future.set_exception(error)
         else:
             future.set_exception(exception_of(decode_failure(body.value)))
-            future._log_traceback = False  # type: ignore[attr-defined] # noqa: SLF001 - a dropped error is no news
+            future._log_traceback = False  # noqa: SLF001 - a dropped error is no news
         if future.together is not None:
             future.together.member_ended()
 
@@ -307,6 +308,7 @@ class Instance:
             self._diverge(entry, f"to drop what it began at index {op}", calling_line())
 
     def create_promise(self) -> PromiseId:
+        """Make a promise of this agent."""
         entry = self._expect(e.PromiseCreated, "create_promise")
         if entry is None:
             entry = self.host.append(self.agent.uid, e.PromiseCreated(), calling_line())
@@ -314,7 +316,7 @@ class Instance:
         return PromiseId(owner.text, self.host.incarnation(owner.uid), entry.index)
 
     def _promise(self, promise_id: PromiseId, asked: str) -> Promise:
-        """The promise that live code names. That there is none is recorded, as it may be otherwise when this is replayed.
+        """The promise that live code names. If there is none, that is recorded: on replay there may be one.
 
         Raises:
             PromiseNotFound: no promise has this id.
@@ -337,6 +339,7 @@ class Instance:
         return cast("PromiseNotFound", exception_of(decode_failure(entry.body.failure)))
 
     def await_promise(self, promise_id: PromiseId) -> Pending:
+        """Wait for a promise; that there is none is met where the future is awaited."""
         try:
             if refused := self._refused_before(promise_id, "await_promise"):
                 raise refused
@@ -357,6 +360,7 @@ class Instance:
         return self._wait(entry)
 
     def complete_promise(self, promise_id: PromiseId, value: bytes) -> bool:
+        """Complete a promise; whether this was the first completion."""
         if refused := self._refused_before(promise_id, "complete_promise"):
             raise refused
         entry = self._expect(e.PromiseCompleted, f"complete_promise {promise_id}")
@@ -432,9 +436,11 @@ class Instance:
     # ---- timers, for the loop --------------------------------------------------------------------------------------
 
     def loop_time(self) -> float:
+        """Seconds since the epoch at the delivery that the agent works on."""
         return self.wall / 1e9
 
     def set_timer(self, handle: TimerHandle) -> None:
+        """Begin a durable timer that will run the handle."""
         due = round(min(handle.when(), LAST_SECOND) * 1e9)
         entry = self._expect(e.TimerSet, f"a timer due at {due}")
         if entry is None:
@@ -446,16 +452,18 @@ class Instance:
         self.timers[entry.index] = handle
 
     def cancel_timer(self, handle: TimerHandle) -> None:
+        """Drop the timer of a handle that was cancelled."""
         if self.timers.pop(handle.op, None) is not None and self.stopped is None:
             self._record_drop(handle.op)
 
     def report(self, context: dict[str, Any]) -> None:
+        """Pass on an error that no code awaits; that the agent was stopped is none."""
         if isinstance(context.get("exception"), Stopped):
             return
         self.host.complain(self.agent, context)
 
     def discard(self) -> None:
-        """Forget the object and its tasks. What Python runs of them in doing so, `finally` blocks, can do nothing durable."""
+        """Forget the object and its tasks. The `finally` blocks that Python runs then can do nothing durable."""
         self.stopped = self.stopped or Stopped()
         for future in self.pending.values():
             future.instance = None
@@ -472,33 +480,3 @@ _DELIVER: Final[dict[type[Body], Callable[[Instance, Entry, Any], None]]] = {
     e.PromiseDelivered: Instance._on_promise,  # noqa: SLF001
     e.TimerFired: Instance._on_timer,  # noqa: SLF001
 }
-
-
-def describe(body: Body) -> str:
-    """An operation or delivery in words, for messages."""
-    match body:
-        case e.CallMade(target_id=target, method=method, awaited=awaited):
-            return f"{'call' if awaited else 'trigger'} {target}.{method}"
-        case e.CallRefused(target_id=target, method=method):
-            return f"refused call {target}.{method}"
-        case e.StepStarted(name=name):
-            return f"step {name}"
-        case e.PromiseAwaited(promise=index):
-            return f"await_promise of index {index}"
-        case e.PromiseSeen(promise=index):
-            return f"promise_state of index {index}"
-        case e.PromiseRefused(promise_id=name):
-            return f"the refusal of promise {name}"
-        case e.PromiseCompleted(promise=index):
-            return f"complete_promise of index {index}"
-        case e.WaitDropped(op=op):
-            return f"the drop of what began at index {op}"
-        case e.TimerSet():
-            return "a timer"
-        case e.ForkMade():
-            return "fork"
-        case e.PromiseCreated():
-            return "create_promise"
-        case e.InvocationFinished():
-            return "the end of the invocation"
-    return type(body).__name__

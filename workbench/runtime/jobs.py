@@ -1,9 +1,9 @@
 """Fan-out jobs in one line: `await wb.fan_out(measure, files, limit=8)`.
 
-A job is an agent, and the items' agents are its children, so a job is as durable as everything else. For a plain function an
-agent type is made that bears the function's name: the job is `measure("files")`, its children are phantoms of it. For a
-method of an agent class the children are phantoms of that class. The job's type is registered by the cell that runs it;
-after a kernel restart an unfinished job waits, visibly, until that cell has run again.
+A job is an agent, and the items' agents are its children, so a job is as durable as everything else. For a plain
+function an agent type is made that bears the function's name: the job is `measure("files")`, its children are phantoms
+of it. For a method of an agent class the children are phantoms of that class. The job's type is registered by the cell
+that runs it; after a kernel restart an unfinished job waits, visibly, until that cell has run again.
 """
 
 import inspect
@@ -19,7 +19,7 @@ from workbench.model.failure import Failure, exception_of, failure_of
 from workbench.runtime.agent import new_phantom_id
 from workbench.runtime.client import Client, Method
 from workbench.runtime.current import current
-from workbench.runtime.joins import bounded
+from workbench.runtime.joins import bounded, check_limit
 from workbench.runtime.opening import default_session
 from workbench.runtime.session import Session
 
@@ -82,14 +82,15 @@ async def fan_out(
     """Run one child agent per item, at most `limit` at the same time, and collect what they return.
 
     Args:
-        fn_or_method: a function of one item (`async def` or `def`); or a method of an agent class, whose constructor then
-            takes nothing or the item's number, or the item itself if the method takes nothing; or a method of one client.
+        fn_or_method: a function of one item (`async def` or `def`); or a method of an agent class, whose constructor
+            then takes nothing or the item's number, or the item itself if the method takes nothing; or a method of one
+            client.
         items: what to fan out over; taken whole at the start.
         limit: children at work at the same time.
-        on_error: `"raise"`: the first error is raised at once and what has not started is dropped; `"collect"`: all run, and
-            errors stand in their places.
-        name: a named job is done once: the same call again re-attaches to it, also after an interrupt or a killed kernel,
-            and returns the recorded result.
+        on_error: `"raise"`: the first error is raised at once and what has not started is dropped; `"collect"`: all
+            run, and errors stand in their places.
+        name: a named job is done once: the same call again re-attaches to it, also after an interrupt or a killed
+            kernel, and returns the recorded result.
         again: run a named job anew.
 
     Returns:
@@ -105,8 +106,7 @@ async def fan_out(
     listed = list(items)
     if on_error not in ("raise", "collect"):
         raise AgentTypeError(f"on_error={on_error!r}", "errors are raised or collected", 'pass "raise" or "collect"')
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise AgentTypeError(f"a limit of {limit!r}", "at least one child must be at work", "pass limit=1 or more")
+    check_limit(limit, "at least one child must be at work")
     encode(listed, body.takes, "items")
     job_type = _job_type(body)
     job_id = job_type.agent_id((name or UNNAMED,), {})
@@ -211,7 +211,13 @@ def _of_client(target: Method) -> _Body:
     method = target.method_type
     name = f"FanOut_{method.owner}_{method.name}"
     return _Body(
-        f"{method.owner}.{method.name}", name, method.takes, method.gives, lambda _job, _n, _item: target, True, None
+        f"{method.owner}.{method.name}",
+        name,
+        method.takes,
+        method.gives,
+        lambda _job, _n, _item: target,
+        passes_item=True,
+        function=None,
     )
 
 

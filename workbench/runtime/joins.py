@@ -1,13 +1,14 @@
 """Fan-in: `join`, `try_join`, `race`, `race_ok`, `as_completed`, `bounded`. The same in agents and in cells.
 
-What each means is what Rust's futures-concurrency means by it, which Golem's guides use; order of results is the order of
-the calls. A call that is given up is cancelled: withdrawn while it is queued, else its result is dropped and recorded so.
+What each means is what Rust's futures-concurrency means by it, which Golem's guides use; order of results is the order
+of the calls. A call that is given up is cancelled: withdrawn while it is queued, else its result is dropped and
+recorded so.
 """
 
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sized
 from typing import Any
 
 from workbench.errors import AgentTypeError, RaceError
@@ -110,8 +111,8 @@ async def race_ok(calls: Iterable[Awaitable[Any]]) -> Any:
 class as_completed(AsyncIterator[Any]):  # noqa: N801 - used as a function, like asyncio's
     """Iterate over results in the order of completion: `async for result in wb.as_completed(calls)`.
 
-    A call that failed raises when its turn comes; iterating further is possible. Calls that are left when the iteration is
-    given up with `aclose()`, or when the agent's invocation ends, are dropped.
+    A call that failed raises when its turn comes; iterating further is possible. Calls that are left when the iteration
+    is given up with `aclose()`, or when the agent's invocation ends, are dropped.
     """
 
     def __init__(self, calls: Iterable[Awaitable[Any]]) -> None:
@@ -163,8 +164,7 @@ async def bounded(
     Returns:
         the results in the order of the items.
     """
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise AgentTypeError(f"a limit of {limit!r}", "at least one call must be in flight", "pass limit=1 or more")
+    check_limit(limit, "at least one call must be in flight")
     results: list[Any] = []
     numbered = enumerate(items)
 
@@ -179,10 +179,20 @@ async def bounded(
                     raise
                 results[index] = error
 
-    size = len(items) if hasattr(items, "__len__") else limit
+    size = len(items) if isinstance(items, Sized) else limit
     lanes = [asyncio.ensure_future(lane()) for _ in range(min(limit, size))]
     await try_join(lanes)
     return results
+
+
+def check_limit(limit: object, why: str) -> None:
+    """Refuse what is no limit.
+
+    Raises:
+        AgentTypeError: it is no number, or less than 1.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise AgentTypeError(f"a limit of {limit!r}", why, "pass limit=1 or more")
 
 
 def _begin(calls: Iterable[Awaitable[Any]]) -> "list[asyncio.Future[Any]]":

@@ -35,7 +35,7 @@ class Listener(Protocol):
         """A fork came into being."""
 
     def heard(self, agent: Agent, entry: Entry, body: Body, before: Invocation | None) -> None:
-        """One of the entries in `HEARD` was applied; `before` is the invocation that the agent ran when it was written."""
+        """One of the entries in `HEARD` was applied; `before` is the invocation that the agent ran until then."""
 
 
 HEARD: Final = frozenset({e.InvocationFinished, e.CallMade, e.PromiseCompleted, e.WaitDropped})

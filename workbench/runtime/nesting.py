@@ -1,14 +1,12 @@
 """Running an awaitable while the thread's event loop is already running: the one place that uses nest-asyncio.
 
-A coroutine gets a loop of its own on a helper thread; nothing is patched. Only a future that belongs to the running loop
-needs that loop to go on inside itself, and for that the loop is patched by nest-asyncio2, which follows today's ipykernel;
-nest-asyncio 1.6.0 drops queued cells there and is refused.
+A coroutine gets a loop of its own on a helper thread; nothing is patched. Only a future that belongs to the running
+loop needs that loop to go on inside itself, and for that the loop is patched by nest-asyncio2, which follows today's
+ipykernel; nest-asyncio 1.6.0 drops queued cells there and is refused.
 """
 
 import asyncio
 import contextvars
-import importlib.metadata
-import importlib.util
 import threading
 from collections.abc import Awaitable, Coroutine
 from concurrent.futures import Future
@@ -33,8 +31,7 @@ def run_on_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
 
     async def main() -> Any:
-        task = asyncio.current_task()
-        assert task is not None
+        task: Any = asyncio.current_task()
         started.set_result((asyncio.get_running_loop(), task))
         return await coroutine
 
@@ -62,6 +59,9 @@ def enable() -> str:
     Raises:
         UnsupportedError: only nest-asyncio 1.6.0 is there, beside an ipykernel that it breaks.
     """
+    import importlib.metadata  # noqa: PLC0415 - 40 ms that only those who nest pay
+    import importlib.util  # noqa: PLC0415
+
     if importlib.util.find_spec("nest_asyncio2") is not None:
         import nest_asyncio2  # noqa: PLC0415 - patches asyncio only for those who ask
 

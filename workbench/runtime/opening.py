@@ -126,7 +126,7 @@ def _forget(session: Session) -> None:
 
 
 def _in_forked_child() -> None:
-    """A child made with `os.fork` has none of the threads: its copies of the sessions are dead, the parent's live on."""
+    """A child made with `os.fork` has none of the threads: its sessions are dead copies, the parent's live on."""
     global _default  # noqa: PLW0603
     for opened in _open.values():
         opened.disown()

@@ -25,6 +25,7 @@ class Pending(asyncio.Future[Any]):
     together: "Together | None"
 
     def cancel(self, msg: Any = None) -> bool:
+        """Stop waiting, and record that."""
         if self.done():
             return False
         instance, self.instance = self.instance, None
@@ -44,19 +45,23 @@ class Pending(asyncio.Future[Any]):
         """A call has no name; accepted because asyncio names what it takes for a task."""
 
     def get_name(self) -> str:
+        """What asyncio shows of it."""
         return f"operation {self.op}"
 
     def cancelling(self) -> int:
+        """How often it was cancelled: at most once, as nothing in it can object."""
         return int(self.cancelled())
 
     def uncancel(self) -> int:
+        """Nothing to take back."""
         return 0
 
 
 class Together(asyncio.Future[None]):
     """Done when each of several operations has ended, however. Cancelling it cancels them.
 
-    `asyncio.gather` does the same with a callback through the loop per member, which costs a fan-out a tenth of its speed.
+    `asyncio.gather` does the same with a callback through the loop per member, which costs a fan-out a tenth of its
+    speed.
     """
 
     __slots__ = ("left", "members")
@@ -79,6 +84,7 @@ class Together(asyncio.Future[None]):
             self.set_result(None)
 
     def cancel(self, msg: Any = None) -> bool:
+        """Cancel the members too."""
         if not super().cancel(msg):
             return False
         for member in self.members:

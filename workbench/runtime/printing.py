@@ -1,8 +1,8 @@
 """`print` in agents: recorded in the oplog, shown where the cell shows its output, silent on replay.
 
-While a session is open, `builtins.print` is a function that asks whether agent code is running on this thread. Replacing
-`sys.stdout` instead was rejected: other threads would write through the replacement, and `redirect_stdout` in a cell would
-put the wrong stream back.
+While a session is open, `builtins.print` is a function that asks whether agent code is running on this thread.
+Replacing `sys.stdout` instead was rejected: other threads would write through the replacement, and `redirect_stdout` in
+a cell would put the wrong stream back.
 """
 
 import builtins

@@ -65,13 +65,10 @@ def await_promise(promise_id: PromiseId) -> Awaiting:
 
 
 def blocking_await_promise(promise_id: PromiseId) -> bytes:
-    """As `await_promise`, for plain `def` methods, where it suspends the agent and not the session, and for sync cells."""
+    """As `await_promise`, for sync cells, and for plain `def` methods, where it suspends the agent only."""
     waiting = await_promise(promise_id)
-    payload: bytes
-    if current.instance is not None:
-        payload = wait_blocking(waiting.begin(), "blocking_await_promise")
-    else:
-        payload = run(waiting)
+    inside = current.instance is not None
+    payload: bytes = wait_blocking(waiting.begin(), "blocking_await_promise") if inside else run(waiting)
     return payload
 
 
@@ -93,7 +90,7 @@ def blocking_await_promise_json(promise_id: PromiseId, type: Any = Any) -> Any: 
     return _from_json(blocking_await_promise(promise_id), type)
 
 
-def complete_promise(promise_id: PromiseId, data: bytes | str) -> bool:
+def complete_promise(promise_id: PromiseId, data: bytes | bytearray | memoryview | str) -> bool:
     """Complete a promise. The first completion stands.
 
     Args:
@@ -110,6 +107,14 @@ def complete_promise(promise_id: PromiseId, data: bytes | str) -> bool:
         PromiseNotFound: no promise has this id.
     """
     _checked(promise_id)
+    payload = _payload(data)
+    if current.instance is not None:
+        first: bool = current.instance.complete_promise(promise_id, payload)
+        return first
+    return default_session().thread.requests.complete_promise(promise_id, payload, calling_line())
+
+
+def _payload(data: object) -> bytes:
     if isinstance(data, str):
         data = data.encode()
     elif isinstance(data, (bytearray, memoryview)):
@@ -122,10 +127,7 @@ def complete_promise(promise_id: PromiseId, data: bytes | str) -> bool:
         )
     if len(data) > MAX_BYTES:
         raise EncodingError("data", f"it takes more than {MAX_BYTES} bytes", "store it in a file and pass its path")
-    if current.instance is not None:
-        first: bool = current.instance.complete_promise(promise_id, data)
-        return first
-    return default_session().thread.requests.complete_promise(promise_id, data, calling_line())
+    return data
 
 
 def complete_promise_json(promise_id: PromiseId, value: object) -> bool:

@@ -1,4 +1,4 @@
-"""What cells and scripts ask of a session's agents: calls, promises, results. They ask as the root agent `Session()`."""
+"""What cells and scripts ask of agents: calls, promises, results. They ask as the root agent `Session()`."""
 
 import contextvars
 from collections.abc import Callable

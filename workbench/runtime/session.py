@@ -1,4 +1,4 @@
-"""Sessions: run agents, read what happened. The public face of the session's thread; see `opening` for how one begins."""
+"""Sessions: run agents, read what happened. The public face of the session's thread; `opening` begins one."""
 
 import asyncio
 import contextvars
@@ -50,8 +50,8 @@ class AgentInfo(NamedTuple):
 class Session:
     """A running store. Make one with `wb.start`; use it as a context manager to have it closed.
 
-    Everything here may be called from any thread, from sync and async code. What waits for agents is awaitable; what only
-    reads or submits is a plain call.
+    Everything here may be called from any thread, from sync and async code. What waits for agents is awaitable; what
+    only reads or submits is a plain call.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Session:
             raise
         record_prints()
 
-    # ---- life ----------------------------------------------------------------------------------------------------------
+    # ---- life --------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Commit, stop the agents where they are, give the store back. They go on when it is started again.
@@ -143,7 +143,7 @@ class Session:
             )
         return self._thread
 
-    # ---- doing ---------------------------------------------------------------------------------------------------------
+    # ---- doing -------------------------------------------------------------------------------------------------------
 
     def invoke(
         self,
@@ -178,7 +178,7 @@ class Session:
         refuse_blocking("simulate_crash", "call it in a cell")
         self.thread.crash().result()
 
-    # ---- reading -------------------------------------------------------------------------------------------------------
+    # ---- reading -----------------------------------------------------------------------------------------------------
 
     @property
     def feed(self) -> Feed:
@@ -269,16 +269,16 @@ class Session:
     def graph(self) -> "nx.DiGraph[str]":
         """The agents as a directed graph, as of now.
 
-        Nodes are agent ids, with `type`, `status`, `method` (that runs, or empty), `queued`, `finished`, `raised`, `entries`.
-        Edges have a `kind`: `spawn` (parent to child), `fork` (source to fork), `wait`; any edge along which an agent waits
-        has `waits_for`, `since` (wall nanoseconds) and `line` too.
+        Nodes are agent ids, with `type`, `status`, `method` (that runs, or empty), `queued`, `finished`, `raised`,
+        `entries`. Edges have a `kind`: `spawn` (parent to child), `fork` (source to fork), `wait`; any edge along which
+        an agent waits has `waits_for`, `since` (wall nanoseconds) and `line` too.
         """
         thread = self.thread
         found: nx.DiGraph[str] = thread.ask(lambda: graphs.agent_graph(thread.state)).result()
         return found
 
     def fork_tree(self) -> "nx.DiGraph[str]":
-        """The forks as a directed graph from source to fork; nodes as in `graph`, edges have the `cut` (oplog index)."""
+        """The forks as a graph from source to fork; nodes as in `graph`, edges have the `cut` (oplog index)."""
         thread = self.thread
         found: nx.DiGraph[str] = thread.ask(lambda: graphs.fork_tree(thread.state)).result()
         return found

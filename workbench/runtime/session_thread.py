@@ -1,11 +1,11 @@
 """The session's thread: takes requests, gives deliveries, hands entries to the writer, releases what was committed.
 
-One *turn* is a callback of the thread's event loop. It serves agents that have something due, one delivery at a time, until
-none is left or `TURN_ENTRIES` were written, and then hands all new entries to the writer as one batch. While the writer
-commits, the next turns go on; their entries make up the next batch.
+One *turn* is a callback of the thread's event loop. It serves agents that have something due, one delivery at a time,
+until none is left or `TURN_ENTRIES` were written, and then hands all new entries to the writer as one batch. While the
+writer commits, the next turns go on; their entries make up the next batch.
 
-The parts, each a class that lives on this thread: `Journal` writes the log, `Engine` holds the agents, `Steps` and `Timers`
-tell it what has ended, `Watchers` are those outside who wait, `Requests` what they ask.
+The parts, each a class that lives on this thread: `Journal` writes the log, `Engine` holds the agents, `Steps` and
+`Timers` tell it what has ended, `Watchers` are those outside who wait, `Requests` what they ask.
 """
 
 import asyncio

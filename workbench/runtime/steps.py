@@ -1,7 +1,7 @@
-"""Steps: side effects that agent code asks for. Plain functions run on threads, coroutine functions on the session's loop.
+"""Steps: side effects. Plain functions run on threads, coroutine functions on the session's loop.
 
-`Steps` knows which are under way, from the commit of their intent to their outcome; `StepRunner` runs them. Neither sees
-an agent's instance.
+`Steps` knows which are under way, from the commit of their intent to their outcome; `StepRunner` runs them. Neither
+sees an agent's instance.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from workbench.runtime.clock import Clock
 
 
 class Timers:
-    """Calls `fire(uid, op)` on the session's loop when a timer is due. Times are wall nanoseconds of the session's clock."""
+    """Calls `fire(uid, op)` on the session's loop when a timer is due, in wall nanoseconds of the session's clock."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, fire: Callable[[int, int], None]) -> None:
         self._loop, self._clock, self._fire = loop, clock, fire

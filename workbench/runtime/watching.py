@@ -81,7 +81,7 @@ class Watchers:
         return dropped
 
     def after_crash(self, state: State, lost: Exception) -> None:
-        """Who waited before a crash goes on waiting if what it waits for was committed; the others hear that it is lost.
+        """Who waited before a crash goes on waiting if what it waits for was committed; the others hear of the loss.
 
         Args:
             state: what was folded from the log after the crash.

@@ -1,7 +1,8 @@
 """The writer thread: the only one that appends to the log, one batch at a time.
 
-A thread of its own, because a `KeyboardInterrupt` lands in the main thread and would leave a transaction open there (at 32
-of 47 bytecodes of an append), and because SQLite then works on one core while the session's thread works on the other.
+A thread of its own, because a `KeyboardInterrupt` lands in the main thread and would leave a transaction open there (at
+32 of 47 bytecodes of an append), and because SQLite then works on one core while the session's thread works on the
+other.
 """
 
 import queue

@@ -1,7 +1,7 @@
 """The feed: committed entries, for whoever looks. What is not committed is never seen here.
 
-Readers keep their own place and ask for what came after it. While somebody is subscribed, the newest entries are kept in
-memory so that a live view reads nothing from disk; a reader that fell behind is served from the store.
+Readers keep their own place and ask for what came after it. While somebody is subscribed, the newest entries are kept
+in memory so that a live view reads nothing from disk; a reader that fell behind is served from the store.
 """
 
 from collections import deque

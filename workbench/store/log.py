@@ -1,8 +1,8 @@
 """The log on disk: one SQLite file, appended to by one thread, read by any.
 
-`append` writes a whole batch in one transaction with `synchronous=FULL`; when it returns, the batch survives a power cut.
-Rows go in by many-row INSERT statements, because Python's sqlite3 gives up the interpreter lock at each statement (once
-in `executemany`, twice in `execute`), and with a busy session it takes a switch interval, 5 ms, to get it back.
+`append` writes a whole batch in one transaction with `synchronous=FULL`; when it returns, the batch survives a power
+cut. Rows go in by many-row INSERT statements, because Python's sqlite3 gives up the interpreter lock at each statement
+(once in `executemany`, twice in `execute`), and with a busy session it takes a switch interval, 5 ms, to get it back.
 """
 
 import os
@@ -55,7 +55,7 @@ class Log(Protocol):
 
 
 class SqliteLog:
-    """The durable log at `path`; made when absent, and then marked with `salt`, which tells its incarnations from other stores'.
+    """The durable log at `path`; made when absent, with `salt`, which tells its incarnations from other stores'.
 
     Raises:
         StoreFormatError: the file is not ours, or of a newer format.
@@ -139,8 +139,8 @@ class SqliteLog:
         """Make entries durable in one transaction.
 
         Raises:
-            StoreError: SQLite could not commit (full disk, I/O error), or the write-ahead log was taken away; nothing of
-                the batch counts then. Or the batch does not follow what is there: one before it failed.
+            StoreError: SQLite could not commit (full disk, I/O error), or the write-ahead log was taken away; nothing
+                of the batch counts then. Or the batch does not follow what is there: one before it failed.
         """
         if entries[0].seq != self.last_seq + 1:
             raise StoreError(

@@ -1,11 +1,12 @@
 """The file's layout. One table holds the log; everything else could be rebuilt from it.
 
 `line` is the number of a place (`file:line` text) in `place`, because few lines of code write most entries. A body over
-`LARGE_BODY` bytes stands in `payload` under its hash, and `log.body` is NULL there. `chain` is a hash over the entry and the
-chain before it, so a changed, missing or swapped entry is noticed (SQLite alone notices 12 % of flipped bits in values).
+`LARGE_BODY` bytes stands in `payload` under its hash, and `log.body` is NULL there. `chain` is a hash over the entry
+and the chain before it, so a changed, missing or swapped entry is noticed (SQLite alone notices 12 % of flipped bits in
+values).
 
-There is no index on the agent: keeping one up costs as much as the log itself (6 µs a row instead of 3). Where an agent's
-entries stand is kept in memory, 8 bytes an entry (`SqliteLog.read_oplog`).
+There is no index on the agent: keeping one up costs as much as the log itself (6 µs a row instead of 3). Where an
+agent's entries stand is kept in memory, 8 bytes an entry (`SqliteLog.read_oplog`).
 """
 
 from typing import Final
@@ -40,10 +41,11 @@ CREATE TABLE place (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE payload (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE VIEW oplog AS
-    SELECT log.seq, created.agent AS uid, log.idx, kind.name AS kind, log.cause, log.invocation, log.wall, place.text AS line
+    SELECT log.seq, created.agent AS uid, log.idx, kind.name AS kind, log.cause, log.invocation, log.wall,
+        place.text AS line
     FROM log JOIN kind ON kind.number = log.kind LEFT JOIN place ON place.id = log.line
     JOIN log AS created ON created.seq = log.agent;
-"""
+"""  # noqa: S608 - two numbers of our own
 
 
 def insert_rows(count: int) -> str:

@@ -1,4 +1,4 @@
-"""The progress line of a fan-out job under the cell that waits for it. It updates while the cell blocks, and stays in the saved notebook."""
+"""The progress line of a fan-out job under its cell: updated while the cell blocks, and saved with the notebook."""
 
 import contextvars
 from collections.abc import Callable

@@ -69,8 +69,8 @@ def display_graph(graph: AgentGraph) -> None:
 def trace(session: Session | None = None) -> Iterator[AgentGraph]:
     """Show the agents that a block of code sets to work, live: `with wb.trace(): ...`.
 
-    The picture stays, in its last state, when the block raises or is interrupted, and in the saved notebook. Agents that go
-    on after the block are followed until they end.
+    The picture stays, in its last state, when the block raises or is interrupted, and in the saved notebook. Agents
+    that go on after the block are followed until they end.
     """
     session = session or default_session()
     graph = agent_graph(session, since=session.feed.committed)
