@@ -38,11 +38,13 @@ BLOCKING = """with wb.trace():
 EVIL = "</script><img src=x onerror=alert(1)>"
 
 FIND_NODE = """(text) => {
-  // The node whose tooltip names it: a pointer is moved over the picture, as a hand would look for it. const stage =
-  document.querySelector('.wb-stage'), tip = stage.querySelector('.wb-tip'), box = stage.getBoundingClientRect(); for
-  (let y = 6; y < box.height; y += 8) for (let x = 6; x < box.width; x += 16) { stage.dispatchEvent(new
-  PointerEvent('pointermove', { clientX: box.left + x, clientY: box.top + y, bubbles: true })); if (!tip.hidden &&
-  tip.textContent.includes(text)) return [box.left + x + 4, box.top + y + 2];
+  // The node whose tooltip names it: a pointer is moved over the picture, as a hand would look for it.
+  const stage = document.querySelector('.wb-stage'), tip = stage.querySelector('.wb-tip');
+  const box = stage.getBoundingClientRect();
+  for (let y = 6; y < box.height; y += 8) for (let x = 6; x < box.width; x += 16) {
+    const at = { clientX: box.left + x, clientY: box.top + y, bubbles: true };
+    stage.dispatchEvent(new PointerEvent('pointermove', at));
+    if (!tip.hidden && tip.textContent.includes(text)) return [box.left + x + 4, box.top + y + 2];
   }
   return null;
 }"""
@@ -245,8 +247,8 @@ def test_both_themes_are_drawn_in_their_own_colours(page: LabPage, theme: str) -
     bright = page.dom.evaluate(
         """() => { const c = document.querySelector('.wb-nodes');
             const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-            let sum = 0, n = 0; for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 250) { sum += d[i] + d[i + 1] + d[i
-            + 2]; n++; }
+            let sum = 0, n = 0;
+            for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 250) { sum += d[i] + d[i + 1] + d[i + 2]; n++; }
             return sum / n / 3; }"""
     )
     assert bright > 200 if theme == "light" else bright < 100
