@@ -261,8 +261,9 @@ class Engine:
         wakes = self._journal.state.wakes
         for uid, op in wakes:
             if op:
-                self.slot(uid).ready.append(op)
-            self.schedule(uid)
+                self.due(uid, op)
+            else:
+                self.schedule(uid)
         wakes.clear()
 
     def forked(self, uid: int, body: e.AgentForked) -> None:

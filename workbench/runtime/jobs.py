@@ -25,6 +25,8 @@ from workbench.runtime.session import Session
 
 UNNAMED: Final = "once"
 """Stands for the name of a job that was given none; the job is then a phantom."""
+FIRST_RUN: Final = "run-1"
+"""Key of a job's first run; the later ones count on."""
 LABEL_LENGTH: Final = 40
 """Characters of an item's text that are shown with its agent."""
 
@@ -112,7 +114,10 @@ async def fan_out(
     job_id = job_type.agent_id((name or UNNAMED,), {})
     if name is None:
         job_id = job_id.with_phantom(new_phantom_id())
-    key = "run" if current.instance is not None else _key(job_id, listed, body, again=again)
+    if current.instance is not None:
+        key = "run"
+    else:
+        key = FIRST_RUN if name is None else _key(job_id, listed, body, again=again)
     call = Client(job_type, job_id).run.with_options(key=key, label=name or body.title)(
         listed, limit, on_error == "collect"
     )
@@ -154,7 +159,7 @@ def _key(job_id: AgentId, items: list[Any], body: "_Body", *, again: bool) -> st
     """The key of the run to join or to begin; the newest run counts."""
     found = default_session().newest_run(job_id.text)
     if found is None:
-        return "run-1"
+        return FIRST_RUN
     key, args = found
     number = int(key.rpartition("-")[2])
     if again:
@@ -176,10 +181,11 @@ class _Body(NamedTuple):
     type_name: str
     takes: Any
     gives: Any
-    child: Callable[[Any, int, Any], Method] | None
-    """Given the job's object, the item's number and the item: the method to call; None for a plain function."""
+    child: Callable[[int, Any], Method] | None
+    """Given the item's number and the item: the method to call; None for a plain function."""
     passes_item: bool
     function: Callable[..., Any] | None
+    """A plain function as a method of the job's own type."""
 
 
 def _body(target: Any) -> _Body:
@@ -195,7 +201,7 @@ def _body(target: Any) -> _Body:
     raw = getattr(target, "__name__", type(target).__name__)
     title = "item" if raw == "<lambda>" else re.sub(r"\W", "_", raw)
     method = _item_method(title, target)
-    return _Body(title, title, method.takes, method.gives, None, passes_item=True, function=target)
+    return _Body(title, title, method.takes, method.gives, None, passes_item=True, function=method.function)
 
 
 def _method_of_class(target: Any) -> tuple[AgentType, MethodType] | None:
@@ -215,7 +221,7 @@ def _of_client(target: Method) -> _Body:
         name,
         method.takes,
         method.gives,
-        lambda _job, _n, _item: target,
+        lambda _number, _item: target,
         passes_item=True,
         function=None,
     )
@@ -231,7 +237,7 @@ def _of_class(agent_type: AgentType, method: MethodType) -> _Body:
             f"pass a function: async def one(item): return await {agent_type.name}.get(...).{method.name}(item)",
         )
 
-    def child(_job: Any, number: int, item: Any) -> Method:
+    def child(number: int, item: Any) -> Method:
         args = () if required == 0 else (number,) if takes_item else (item,)
         agent_id = agent_type.agent_id(args, {}).with_phantom(new_phantom_id())
         made: Method = getattr(Client(agent_type, agent_id), method.name)
@@ -296,7 +302,7 @@ def _job_type(body: _Body) -> AgentType:
 
             async def one(numbered: tuple[int, Any]) -> list[Any]:
                 number, item = numbered
-                method = child(self, number, item) if child is not None else own_child(self.name)
+                method = child(number, item) if child is not None else own_child(self.name)
                 call = method.with_options(label=label_of(item))
                 return [await (call(item) if passes_item else call())]
 
@@ -308,7 +314,7 @@ def _job_type(body: _Body) -> AgentType:
 
     type_name = body.type_name
     if body.function is not None:
-        Job.item = _as_method(body.function)  # type: ignore[attr-defined]
+        Job.item = body.function  # type: ignore[attr-defined]
     Job.__name__ = Job.__qualname__ = type_name
     agent_type = AgentType(Job)
     agent_type.methods["run"].takes = body.takes
