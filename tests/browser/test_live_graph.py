@@ -239,6 +239,16 @@ def test_an_interrupted_cell_keeps_its_picture(page: LabPage) -> None:
     page.dom.wait_for_function("() => document.querySelector('.wb-foot').innerText.includes('9 done')", timeout=30_000)
 
 
+DRAWN_FOR = """(theme) => {
+    const c = document.querySelector('.wb-nodes');
+    const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+    let sum = 0, n = 0;
+    for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 250) { sum += d[i] + d[i + 1] + d[i + 2]; n++; }
+    const bright = sum / n / 3;
+    return theme === 'light' ? bright > 200 : bright < 100; }"""
+"""Whether the nodes are drawn in the colours of a theme: how bright their opaque pixels are on average."""
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_both_themes_are_drawn_in_their_own_colours(page: LabPage, theme: str) -> None:
     """The picture follows Lab's theme: its ground is the notebook's, light or dark."""
@@ -246,13 +256,16 @@ def test_both_themes_are_drawn_in_their_own_colours(page: LabPage, theme: str) -
     page.set_theme(theme)  # type: ignore[arg-type]
     assert page.run_all()
     page.dom.wait_for_function("() => (document.querySelector('.wb-foot')?.innerText ?? '').includes('4 done')")
-    page.dom.wait_for_function(
-        """(theme) => { const c = document.querySelector('.wb-nodes');
-            const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-            let sum = 0, n = 0;
-            for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 250) { sum += d[i] + d[i + 1] + d[i + 2]; n++; }
-            const bright = sum / n / 3;
-            return theme === 'light' ? bright > 200 : bright < 100; }""",
-        arg=theme,
-    )
+    page.dom.wait_for_function(DRAWN_FOR, arg=theme)
     shoot(page, f"graph-{theme}")
+
+
+def test_a_theme_whose_sheet_comes_late_is_followed(page: LabPage) -> None:
+    """The colours follow the page's, also when they change without any mark on the page (a sheet that loaded late)."""
+    write(page, "late.ipynb", SETUP, 'await wb.show(Coordinator.get().fan_out(["a", "b", "c"]))')
+    page.set_theme("light")
+    assert page.run_all()
+    page.dom.wait_for_function("() => (document.querySelector('.wb-foot')?.innerText ?? '').includes('4 done')")
+    page.dom.wait_for_function(DRAWN_FOR, arg="light")
+    page.dom.add_style_tag(content=":root, body { --jp-layout-color0: #111 !important; --jp-layout-color1: #212121; }")
+    page.dom.wait_for_function(DRAWN_FOR, arg="dark")

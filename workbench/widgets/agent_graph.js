@@ -196,9 +196,12 @@ export class View {
     this.on(stage, "keydown", (e) => this.key(e));
     this.on(stage, "focus", () => { this.overStale = true; this.want(); });
     this.on(stage, "wheel", (e) => this.wheel(e), { passive: false });
-    const resize = new ResizeObserver(() => this.resize());
-    resize.observe(stage);
     const repaint = () => { this.painter.theme(this.el); this.drawIcons(); this.everything = true; this.want(); };
+    // A first size means: now in the page. Colours read before that are nobody's.
+    const resize = new ResizeObserver(() => { if (this.resize()) repaint(); });
+    resize.observe(stage);
+    // A theme's sheet may load after its name is on the page: the ground's own change of colour tells when it did.
+    this.on(this.el, "transitionend", (e) => { if (e.target === this.el) repaint(); });
     const theme = new MutationObserver(repaint);
     for (const node of [document.documentElement, document.body]) theme.observe(node, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class", "data-theme", "style"] });
     const selection = () => this.reselect();
@@ -358,13 +361,13 @@ export class View {
     }
   }
 
+  /** Fit the canvases to the stage; whether its size changed. */
   resize() {
     const w = this.stage.clientWidth, h = this.stage.clientHeight, ratio = Math.min(2, window.devicePixelRatio || 1), { painter } = this;
-    if (w < 2 || h < 2 || (w === painter.w && h === painter.h && ratio === painter.ratio)) return;
+    if (w < 2 || h < 2 || (w === painter.w && h === painter.h && ratio === painter.ratio)) return false;
     painter.resize(w, h, ratio);
     if (!this.steered) painter.fit();
-    this.everything = true;
-    this.want();
+    return true;
   }
 
   badge() {
