@@ -3,13 +3,17 @@
 The tree (a test compares it with the classes):
 
 - `WorkbenchError`
+    - `AgentDeletedError`
     - `AgentIdError` (also `ValueError`)
+    - `AgentInterruptedError`
+    - `AgentRevertedError`
     - `AgentTypeError` (also `TypeError`)
     - `DeadlockError`
         - `StalledError`
     - `DecodingError` (also `ValueError`)
     - `DivergenceError`
     - `EncodingError` (also `TypeError`)
+    - `InvocationCancelledError`
     - `InvocationError`
         - `InvocationGroupError` (also `ExceptionGroup`)
     - `JobConflictError`
@@ -17,6 +21,7 @@ The tree (a test compares it with the classes):
     - `OutcomeUnknown`
     - `PromiseNotFound` (also `LookupError`)
     - `RaceError` (also `ValueError`)
+    - `RefusedError`
     - `SessionError`
         - `CrashedError`
         - `SessionClosedError`
@@ -55,6 +60,26 @@ class AgentTypeError(WorkbenchError, TypeError):
 
 class UnknownAgentError(WorkbenchError, LookupError):
     """An agent, an invocation or an agent type that the session does not know."""
+
+
+class AgentDeletedError(WorkbenchError):
+    """The agent was deleted while this invocation was queued or under way."""
+
+
+class AgentInterruptedError(WorkbenchError):
+    """The agent was interrupted while it ran this invocation, which goes on when the agent is resumed."""
+
+
+class AgentRevertedError(WorkbenchError):
+    """The agent was reverted to before this invocation, or before it made this promise."""
+
+
+class InvocationCancelledError(WorkbenchError):
+    """The invocation was withdrawn from its agent's queue before it started."""
+
+
+class RefusedError(WorkbenchError):
+    """A delete, interrupt, revert or fork that cannot be done to this agent as it stands; says why."""
 
 
 class EncodingError(WorkbenchError, TypeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,11 @@ def hide_hints() -> None:
     """For this process: replay sees no hint, but for the first entry of an oplog or a fork, which is its frame."""
     begin = Cursor.__init__
 
-    def without_hints(self: Cursor, entries: Sequence[Entry]) -> None:
+    def without_hints(self: Cursor, entries: Sequence[Entry], forked: Collection[tuple[int, int]] = ()) -> None:
         kept = [
             x for x in entries if ROLES[type(x.body)] is not Role.HINT or isinstance(x.body, AgentCreated | AgentForked)
         ]
-        begin(self, kept)
+        begin(self, kept, forked)
 
     Cursor.__init__ = without_hints  # type: ignore[method-assign]
 

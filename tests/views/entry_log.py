@@ -51,7 +51,7 @@ class EntryLog:
     def agent(self, agent_id: str, by: int | None = None) -> int:
         """A new agent; returns its uid."""
         return self.put(
-            0, AgentCreated(agent_id, agent_id.partition("(")[0], "[]", self.root if by is None else by)
+            0, AgentCreated(agent_id, agent_id.partition("(")[0], self.root if by is None else by)
         ).agent
 
     def call(self, caller: int, target: int, *, awaited: bool = True, label: str | None = None) -> Entry:

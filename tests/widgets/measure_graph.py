@@ -73,11 +73,11 @@ def agents(total: int, branch: int | None) -> list[Entry]:
         )
         return number
 
-    made[0] = put(0, AgentCreated("Session()", "Session", "[]", 0))
-    made.append(put(0, AgentCreated("Coordinator()", "Coordinator", "[]", made[0])))
+    made[0] = put(0, AgentCreated("Session()", "Session", 0))
+    made.append(put(0, AgentCreated("Coordinator()", "Coordinator", made[0])))
     while len(made) < total:
         parent = made[1] if branch is None else made[(len(made) - 1) // branch]
-        child = put(0, AgentCreated(f"Worker({len(made)})", "Worker", "[]", parent))
+        child = put(0, AgentCreated(f"Worker({len(made)})", "Worker", parent))
         put(child, InvocationStarted("process", b""), put(parent, CallMade(child, "", "process", b"", awaited=True)))
         made.append(child)
     return entries

@@ -5,7 +5,8 @@ at once, in the order given, so a decision may count on `state.seq`: the n-th dr
 one decision reach the disk in one commit, which is why one decision may touch two agents and still happen exactly once.
 """
 
-from workbench.core.state import ROOT_UID, Agent, Invocation, Promise, State
+from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise, Schedule
+from workbench.core.state import State
 from workbench.ids import AgentId
 from workbench.model import entries as e
 from workbench.model.entries import Body
@@ -14,13 +15,15 @@ Draft = tuple[int, Body]
 """The uid of the oplog an entry goes to, and its body."""
 
 
-def create(state: State, agent_id: AgentId, parameters: str, creator: int) -> list[Draft]:
+def create(state: State, agent_id: AgentId, creator: int, revision: int = 0, *, ephemeral: bool = False) -> list[Draft]:
     """Bring an agent into being; its uid is the `seq` of this entry."""
     uid = state.seq + 1
-    return [(uid, e.AgentCreated(agent_id.text, agent_id.type_name, parameters, creator))]
+    return [(uid, e.AgentCreated(agent_id.text, agent_id.type_name, creator, revision, ephemeral))]
 
 
-def call(state: State, caller: int, target_id: AgentId, parameters: str, request: e.CallMade) -> list[Draft]:
+def call(
+    state: State, caller: int, target_id: AgentId, request: e.CallMade, revision: int = 0, *, ephemeral: bool = False
+) -> list[Draft]:
     """Accept an invocation; creates the target when it is the first.
 
     `request.target` is filled in here. An equal key joins the invocation that has it (see `State.apply`).
@@ -28,7 +31,7 @@ def call(state: State, caller: int, target_id: AgentId, parameters: str, request
     uid = state.by_id.get(request.target_id)
     drafts: list[Draft] = []
     if uid is None:
-        drafts = create(state, target_id, parameters, caller)
+        drafts = create(state, target_id, caller, revision, ephemeral=ephemeral)
         uid = drafts[0][0]
     made = e.CallMade(
         uid, request.target_id, request.method, request.value, request.awaited, request.key, request.label
@@ -70,4 +73,80 @@ def fork(state: State, source: Agent, fork_id: AgentId) -> list[Draft]:
     return [(source.uid, made), (uid, e.AgentForked(fork_id.text, source.uid, source.index + 1, inside=True))]
 
 
-__all__ = ["ROOT_UID", "Draft", "call", "complete_promise", "create", "drop_wait", "fork", "withdraw"]
+def fork_at(state: State, source: Agent, fork_id: AgentId, cut: int, facts: e.Facts, *, after: int = 0) -> list[Draft]:
+    """A fork from outside, at an index; `after` drafts stand before this one in the same decision."""
+    return [(state.seq + after + 1, e.AgentForked(fork_id.text, source.uid, cut, False, facts))]  # noqa: FBT003 - a body's field
+
+
+def subtree(state: State, agent: Agent) -> list[Agent]:
+    """An agent and all that it and its descendants spawned and that live; children after their parents.
+
+    Forks are not of the subtree: they stand for themselves.
+    """
+    children: dict[int, list[Agent]] = {}
+    for other in state.agents.values():
+        if not other.deleted and not other.source:
+            children.setdefault(other.spawned_by, []).append(other)
+    found, todo = [], [agent]
+    while todo:
+        next_one = todo.pop()
+        found.append(next_one)
+        todo += reversed(children.get(next_one.uid, ()))
+    return found
+
+
+def resume(agent: Agent) -> list[Draft]:
+    """An interrupted agent goes on; nothing for any other."""
+    return [(agent.uid, e.AgentResumed())] if agent.interrupted else []
+
+
+def interruptible(agent: Agent) -> bool:
+    """Whether an agent has anything to be interrupted in."""
+    return agent.current is not None or agent.queue is not None
+
+
+def find_key(state: State, agent_id: str, key: str) -> Invocation | None:
+    """The invocation of an agent that has this key, or None."""
+    agent = state.find(agent_id)
+    return None if agent is None or agent.keys is None else agent.keys.get(key)
+
+
+def cancel(invocation: Invocation, failure: bytes) -> list[Draft]:
+    """Withdraw a queued invocation, whoever waits for it; nothing when it has started."""
+    if invocation.started or invocation.settled or invocation.cancelled:
+        return []
+    return [(invocation.target, e.InvocationCancelled(invocation.seq, failure))]
+
+
+def fire(state: State, plan: Schedule, agent_id: AgentId, revision: int, *, ephemeral: bool) -> list[Draft]:
+    """A schedule is due: its target accepts the invocation, and comes into being when it is the first."""
+    target = state.find(plan.target_id)
+    if target is not None:
+        return [(target.uid, e.ScheduleFired(plan.seq))]
+    drafts = create(state, agent_id, plan.by, revision, ephemeral=ephemeral)
+    return [*drafts, (drafts[0][0], e.ScheduleFired(plan.seq))]
+
+
+def cancel_schedule(state: State, seq: int, canceller: int) -> tuple[int, e.ScheduleCancelled]:
+    """Take a schedule back; whether there was still something to take back."""
+    return canceller, e.ScheduleCancelled(seq, state.schedule_of(seq) is not None)
+
+
+__all__ = [
+    "ROOT_UID",
+    "Draft",
+    "call",
+    "cancel",
+    "cancel_schedule",
+    "complete_promise",
+    "create",
+    "drop_wait",
+    "find_key",
+    "fire",
+    "fork",
+    "fork_at",
+    "interruptible",
+    "resume",
+    "subtree",
+    "withdraw",
+]

@@ -5,12 +5,11 @@ at the cut of a fork made by `fork()` is the source's `ForkMade`; read along the
 fork", read along any other "you are the original".
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from workbench.core.state import State
-from workbench.model.entries import ROLES, AgentForked, Body, Entry, ForkMade, Logged, Role
+from workbench.model.entries import ROLES, Body, Entry, Logged, Role
 
 
 class Segment(NamedTuple):
@@ -21,37 +20,67 @@ class Segment(NamedTuple):
     last: int
 
 
-def segments(state: State, uid: int) -> list[Segment]:
-    """The parts that make up an agent's oplog, oldest first."""
+def segments(state: State, uid: int, upto: int | None = None) -> list[Segment]:
+    """The parts that make up an agent's oplog, oldest first, without what was reverted.
+
+    Args:
+        state: of the session.
+        uid: whose.
+        upto: the last index that counts; by default the newest.
+    """
     agent = state.agents[uid]
-    parts: list[Segment] = []
-    last = agent.index
+    last = agent.index if upto is None else upto
+    parts: list[Segment] = []  # newest first
     while True:
-        parts.append(Segment(agent.uid, agent.cut + 1, last))
+        first = agent.cut + 1
+        for to, at in reversed(agent.reverts):
+            if at <= last:
+                if at < last:
+                    parts.append(Segment(agent.uid, at + 1, last))
+                last = to
+        if first <= last:
+            parts.append(Segment(agent.uid, first, last))
         if not agent.source:
             parts.reverse()
             return parts
-        last = agent.cut
+        last = min(last, agent.cut)
         agent = state.agents[agent.source]
+
+
+def newest_snapshot(state: State, parts: Sequence[Segment]) -> int:
+    """Index of the newest snapshot that lies in these parts of an oplog, 0 for none."""
+    for uid, first, last in reversed(parts):
+        for index in reversed(state.agents[uid].snapshots or ()):
+            if first <= index <= last:
+                return index
+    return 0
+
+
+def forked_at(state: State, uid: int) -> set[tuple[int, int]]:
+    """Uid and index of each `fork()` at which this lineage left its source."""
+    found: set[tuple[int, int]] = set()
+    agent = state.agents[uid]
+    while agent.source:
+        if agent.inside:
+            found.add((agent.source, agent.cut))
+        agent = state.agents[agent.source]
+    return found
 
 
 class Cursor:
     """Replay's place in an oplog: what comes next, and whether the past is used up.
 
     Args:
-        entries: the whole oplog along the lineage, in order of index.
+        entries: the oplog along the lineage, in order of index.
+        forked: see `forked_at`.
     """
 
-    __slots__ = ("_at", "_entries", "_forked_at")
+    __slots__ = ("_at", "_entries", "_forked")
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], forked: Collection[tuple[int, int]] = ()) -> None:
         self._entries = entries
         self._at = 0
-        self._forked_at = {
-            before.seq
-            for before, after in pairwise(entries)
-            if isinstance(before.body, ForkMade) and isinstance(after.body, AgentForked) and after.body.inside
-        }
+        self._forked = forked
 
     @property
     def live(self) -> bool:
@@ -92,7 +121,7 @@ class Cursor:
 
     def is_fork_side(self, entry: Entry) -> bool:
         """Whether this `ForkMade` is where this lineage was forked off."""
-        return entry.seq in self._forked_at
+        return (entry.agent, entry.index) in self._forked
 
     def next_is(self, kind: type[Body]) -> bool:
         """Whether the next delivery or operation is of this kind."""

@@ -3,17 +3,17 @@
 Theory of operation
 -------------------
 `State.apply(entry)` is the only thing that changes a state. The live session, recovery and time travel all call it with
-the same entries, so they cannot disagree. Nobody sets a status: `status_of` reads it off the folded facts.
+the same entries, so they cannot disagree. Nobody sets a status: `status_of` reads it off the folded facts (the nouns
+are in `workbench.core.nouns`).
 
-- An **agent** runs at most one invocation (`current`); accepted ones wait in `queue` in the order of acceptance.
-- A **wait** is what agent code began and has not been given the outcome of: a call, a promise, a timer, a step. Each
-  wait refers to a **matter** (`Invocation`, `Promise`, `Timer`, `Step`) that is settled once. Several waits may refer
-  to one matter: a fork joins what its source had open at the cut, and many agents may await one promise.
 - When a matter is settled, each wait on it is due for delivery. `apply` notes that in `wakes`: `(uid, op)` for a wait
-  that is due, `(uid, 0)` for an agent that may start an invocation. Wakes are a hint to the scheduler and no part of
-  the state: after recovery `due_waits` finds the same from the facts.
+  that is due, `(uid, 0)` for an agent that may start an invocation or go on. Wakes are a hint to the scheduler and no
+  part of the state: after recovery `due_waits` finds the same from the facts.
+- Whatever of an agent is settled by its own end (delete, interrupt, revert) is noted in `ended`, a hint likewise, so
+  that cells which wait for it can be told.
 - The root agent (uid 1, `Session()`) stands for cells and scripts. It has no code and is never replayed, so its waits
   are not folded.
+- A deleted agent stays in `agents`, emptied, because its forks share its oplog; it is found by no id.
 
 Rejected: a status column (two truths), per-agent state machines with callbacks (order of callbacks becomes a fact that
 no entry holds), futures in the state (a state must compare equal to one folded in another process).
@@ -24,136 +24,11 @@ from typing import Any, Final
 
 import msgspec
 
-from workbench.ids import AgentId
+from workbench.core.nouns import ROOT_UID, Agent, Invocation, Matter, Promise, Schedule, Step, Timer, Wait
 from workbench.model import entries as e
-from workbench.model.entries import Body, Entry
+from workbench.model.entries import KIND_NUMBERS, Body, Entry
 
-ROOT_UID: Final = 1
-"""The root agent is created by the first entry of every store."""
-
-
-# The nouns are msgspec structs that Python's garbage collector does not track: they hold uids instead of each other
-# where a cycle could arise, and a collector that walks a million of them would cost a third of a fan-out's speed.
-
-
-class Matter(msgspec.Struct, gc=False, eq=False, kw_only=True):
-    """What a wait waits for. Settled at most once; `settled` is the `seq` of the entry that did it, 0 before."""
-
-    settled: int = 0
-    ok: bool = True
-    value: bytes = b""
-    waiters: list[tuple[int, int]] | None = None
-
-
-class Invocation(Matter, gc=False, eq=False):
-    """One accepted invocation; named by the `seq` of its acceptance. `started` is 0 while it is queued."""
-
-    seq: int
-    target: int
-    method: str
-    args: bytes
-    caller: int
-    op: int
-    key: str | None
-    label: str | None
-    line: str
-    accepted_wall: int
-    started: int = 0
-    cancelled: bool = False
-
-    def inherited(self, target: int) -> "Invocation":
-        """The same invocation as a fork goes on with it: the outcome will be the fork's own."""
-        return msgspec.structs.replace(self, target=target, waiters=None)
-
-
-class Promise(Matter, gc=False, eq=False):
-    """A promise of agent `owner`, made at oplog index `index`."""
-
-    owner: int
-    index: int
-    created: int
-    completed_by: int = 0
-    ignored: int = 0
-
-
-class Timer(Matter, gc=False, eq=False):
-    """A durable timer; `due` in nanoseconds since the epoch. Settled for each agent by its own `TimerFired`."""
-
-    due: int
-
-
-class Step(Matter, gc=False, eq=False):
-    """A side effect whose intent is on disk. `origin` is the agent and index that began it, also for its forks.
-
-    `session` numbers the opening of the store in which it began: each later one began it again.
-    """
-
-    name: str
-    idempotent: bool
-    origin: tuple[int, int]
-    session: int
-
-
-class Wait(msgspec.Struct, gc=False, eq=False):
-    """An agent's open wait: for what, since which entry and when, and from which line."""
-
-    op: int
-    on: Matter
-    seq: int
-    wall: int
-    line: str
-
-
-class Agent(msgspec.Struct, gc=False, eq=False):
-    """The folded facts of one agent."""
-
-    uid: int
-    text: str
-    type_name: str
-    parameters: str
-    spawned_by: int
-    created_wall: int
-    index: int = 0
-    seq: int = 0
-    current: Invocation | None = None
-    queue: list[Invocation] | None = None
-    waits: dict[int, Wait] = {}
-    keys: dict[str, Invocation] | None = None
-    last: Invocation | None = None
-    finished: int = 0
-    raised: int = 0
-    failure: bytes = b""
-    source: int = 0
-    cut: int = 0
-    fresh_fork: bool = False
-    holes: int = 0
-    id: AgentId | None = None
-
-    @property
-    def agent_id(self) -> AgentId:
-        """The parsed id."""
-        if self.id is None:
-            self.id = AgentId.parse(self.text)
-        return self.id
-
-    def end_wait(self, op: int) -> Wait:
-        """Take a wait out.
-
-        A dict keeps a hole where an item was, and whoever looks for its first item steps over all holes: with 100,000
-        waits that end in order that would cost more than all else, so the dict is made anew when it is mostly holes.
-        """
-        wait = self.waits.pop(op)
-        self.holes += 1
-        if self.holes > len(self.waits) + 64:
-            self.waits, self.holes = dict(self.waits), 0
-        return wait
-
-    def enqueue(self, invocation: Invocation) -> None:
-        """Add to the end of the queue."""
-        if self.queue is None:
-            self.queue = [invocation]
-        else:
-            self.queue.append(invocation)
+_CALL, _PROMISE, _TIMER = (KIND_NUMBERS[kind] for kind in (e.CallMade, e.PromiseAwaited, e.TimerSet))
 
 
 class State:
@@ -164,12 +39,21 @@ class State:
         self.wall = 0
         self.sessions = 0
         """How often the store was opened."""
+        self.opened = 0
+        """`seq` of the entry that tells of the last opening."""
         self.agents: dict[int, Agent] = {}
         self.by_id: dict[str, int] = {}
         self.promises: dict[tuple[int, int], Promise] = {}
+        self.schedules: dict[str, dict[int, Schedule]] = {}
+        """By text of the target's id, then by their `seq`; those that have not fired."""
+        self.revisions: dict[int, tuple[str, str]] = {}
+        """Type name and hash of its code, by the `seq` of the entry that tells."""
+        self.codes: dict[tuple[str, str], int] = {}
+        """The other way round."""
         self.wakes: list[tuple[int, int]] = []
+        self.ended: list[Matter] = []
         self.accepted: Invocation | None = None
-        """What the last `CallMade` made or joined; for whoever appended it, and no part of the state."""
+        """What the last call made or joined; for whoever appended it, and no part of the state."""
 
     def apply(self, entry: Entry) -> None:
         """Fold one entry in. Its header is trusted: `append` made it, or the chain vouches for it."""
@@ -192,6 +76,13 @@ class State:
         uid = self.by_id.get(text)
         return None if uid is None else self.agents[uid]
 
+    def schedule_of(self, seq: int) -> Schedule | None:
+        """The schedule of this name that has not fired, or None."""
+        for group in self.schedules.values():
+            if seq in group:
+                return group[seq]
+        return None
+
     def due_waits(self) -> Iterator[tuple[int, int, int]]:
         """`(settled, uid, op)` of each open wait whose matter is settled."""
         for agent in self.agents.values():
@@ -204,12 +95,17 @@ class State:
     def add_wait(self, agent: Agent, entry: Entry, matter: Matter) -> None:
         """An agent began to wait, at this entry."""
         agent.waits[entry.index] = Wait(entry.index, matter, entry.seq, entry.wall, entry.line)
+        self.attend(agent.uid, entry.index, matter)
+
+    def attend(self, uid: int, op: int, matter: Matter) -> None:
+        """Have a wait woken when its matter is settled."""
         if matter.settled:
-            self.wakes.append((agent.uid, entry.index))
+            if not isinstance(matter, Timer):
+                self.wakes.append((uid, op))
         elif matter.waiters is None:
-            matter.waiters = [(agent.uid, entry.index)]
+            matter.waiters = [(uid, op)]
         else:
-            matter.waiters.append((agent.uid, entry.index))
+            matter.waiters.append((uid, op))
 
     def settle(self, matter: Matter, entry: Entry, value: bytes, *, ok: bool) -> None:
         """A matter is settled by this entry: each wait on it is due."""
@@ -223,78 +119,270 @@ class State:
                     self.wakes.append((uid, op))
             matter.waiters = None
 
+    def end(self, matter: Matter, entry: Entry, failure: bytes) -> None:
+        """A matter fails because its agent's life, or that part of it, has ended."""
+        self.settle(matter, entry, failure, ok=False)
+        self.ended.append(matter)
 
-def _session_started(state: State, _entry: Entry, _body: e.SessionStarted) -> None:
+    def accept(self, target: Agent, entry: Entry, invocation: Invocation) -> Invocation:
+        """A target accepts an invocation, or the one that has its key stands for it; whichever counts."""
+        key = invocation.key
+        known = None if key is None or target.keys is None else target.keys.get(key)
+        if target.interrupted:
+            target.nudged = entry.seq
+            self.wakes.append((target.uid, 0))
+        if known is not None:
+            return known
+        if key is not None:
+            if target.keys is None:
+                target.keys = {}
+            target.keys[key] = invocation
+        if target.failure:
+            invocation.settled, invocation.ok, invocation.value = entry.seq, False, target.failure
+        else:
+            target.enqueue(invocation)
+            if target.current is None:
+                self.wakes.append((target.uid, 0))
+        return invocation
+
+    def end_promises(self, agent: Agent, entry: Entry, after: int, failure: bytes) -> None:
+        """Promises that an agent made after index `after` are no more; who waits for one gets the failure."""
+        for index in agent.promised or ():
+            if index > after:
+                promise = self.promises.pop((agent.uid, index))
+                if not promise.settled:
+                    self.end(promise, entry, failure)
+        kept = [index for index in agent.promised or () if index <= after]
+        agent.promised = kept or None
+
+    def take_on(self, agent: Agent, entry: Entry, facts: e.Facts) -> None:
+        """An agent is as it was at an index: what it ran, waited for and had counted by then."""
+        before, current = agent.waits, agent.current
+        agent.waits, agent.holes = {}, 0
+        for then in facts.waits:
+            wait = before.get(then.op)
+            if wait is None:
+                wait = Wait(then.op, self._matter_of(then, entry), then.seq, then.wall, then.line)
+            agent.waits[then.op] = wait
+            self.attend(agent.uid, then.op, wait.on)
+        if not facts.invocation:
+            agent.current = None
+        elif current is None or current.seq != facts.invocation:
+            agent.current = _again(facts, agent.uid, entry)
+        if not facts.last:
+            agent.last = None
+        elif agent.last is None or agent.last.seq != facts.last:
+            agent.last = Invocation(
+                facts.last, agent.uid, facts.last_method, b"", 0, 0, None, None, "", entry.wall,
+                settled=entry.seq, ok=facts.last_ok, value=facts.last_value,
+            )  # fmt: skip
+        agent.finished, agent.raised = facts.finished, facts.raised
+        agent.regions = facts.regions
+        agent.goes_on = True
+
+    def _matter_of(self, then: e.OpenWait, entry: Entry) -> Matter:
+        """What a wait was for that is open again; with its outcome, when the log holds that."""
+        matter: Matter
+        if then.kind == _PROMISE and (then.a, then.b) in self.promises:
+            return self.promises[then.a, then.b]
+        if then.kind == _TIMER:
+            return Timer(then.a)
+        if then.kind == _PROMISE:
+            matter = Promise(then.a, then.b, then.seq)
+        elif then.kind == _CALL:
+            matter = Invocation(then.b, then.a, "", b"", 0, then.op, None, None, then.line, then.wall)
+        else:
+            matter = Step("", True, (0, 0), 0)  # noqa: FBT003 - a struct's field
+        matter.settled, matter.ok, matter.value = entry.seq, then.ok, then.value
+        if not then.settled:  # it was dropped, and what it came to is known nowhere
+            matter.ok, matter.value = False, getattr(entry.body, "failure", b"")
+        return matter
+
+
+def _again(facts: e.Facts, uid: int, entry: Entry) -> Invocation:
+    """An invocation that is under way again; its outcome goes to the agent's oplog only."""
+    return Invocation(
+        facts.invocation, uid, facts.method, facts.args, 0, 0, None, facts.label, "", entry.wall, started=facts.started
+    )
+
+
+# ---- appliers, one per kind ------------------------------------------------------------------------------------------
+
+
+def _nothing(_state: State, _entry: Entry, _body: Body) -> None:
+    pass
+
+
+def _session_started(state: State, entry: Entry, _body: e.SessionStarted) -> None:
     state.sessions += 1
+    state.opened = entry.seq
+
+
+def _type_defined(state: State, entry: Entry, body: e.TypeDefined) -> None:
+    state.revisions[entry.seq] = body.name, body.code
+    state.codes[body.name, body.code] = entry.seq
 
 
 def _agent_created(state: State, entry: Entry, body: e.AgentCreated) -> None:
-    agent = Agent(entry.seq, body.agent_id, body.type_name, body.parameters, body.spawned_by, entry.wall)
+    agent = Agent(entry.seq, body.agent_id, body.type_name, body.spawned_by, entry.wall)
+    agent.revision, agent.ephemeral = body.revision, body.ephemeral
     state.agents[agent.uid] = agent
     state.by_id[body.agent_id] = agent.uid
 
 
 def _agent_forked(state: State, entry: Entry, body: e.AgentForked) -> None:
     source = state.agents[body.source]
-    agent = Agent(entry.seq, body.agent_id, source.type_name, source.parameters, source.uid, entry.wall)
-    agent.source, agent.cut, agent.fresh_fork = body.source, body.cut, True
+    agent = Agent(entry.seq, body.agent_id, source.type_name, source.uid, entry.wall)
+    agent.source, agent.cut, agent.inside, agent.goes_on = body.source, body.cut, body.inside, True
+    agent.revision, agent.ephemeral = source.revision, source.ephemeral
     state.agents[agent.uid] = agent
     state.by_id[body.agent_id] = agent.uid
+    if body.facts is not None:
+        agent.revision = body.facts.revision
+        state.take_on(agent, entry, body.facts)
+        return
     if source.current is not None:
         agent.current = source.current.inherited(agent.uid)
     for op, wait in source.waits.items():
         agent.waits[op] = wait
-        matter = wait.on
-        if matter.settled and not isinstance(matter, Timer):
-            state.wakes.append((agent.uid, op))
-        elif matter.waiters is None:
-            matter.waiters = [(agent.uid, op)]
-        else:
-            matter.waiters.append((agent.uid, op))
+        state.attend(agent.uid, op, wait.on)
 
 
 def _agent_failed(state: State, entry: Entry, body: e.AgentFailed) -> None:
     agent = state.agents[entry.agent]
     agent.failure = body.failure
+    _end_all(state, agent, entry, body.failure)
+    agent.interrupted = 0
+
+
+def _end_all(state: State, agent: Agent, entry: Entry, failure: bytes) -> None:
+    """What an agent ran and had accepted fails."""
     open_ones = [agent.current] if agent.current is not None else []
     for invocation in (*open_ones, *(agent.queue or ())):
-        state.settle(invocation, entry, body.failure, ok=False)
+        state.end(invocation, entry, failure)
     agent.last, agent.current, agent.queue = agent.current, None, None
+
+
+def _agent_deleted(state: State, entry: Entry, body: e.AgentDeleted) -> None:
+    agent = state.agents[entry.agent]
+    agent.deleted = entry.seq
+    _end_all(state, agent, entry, body.failure)
+    state.end_promises(agent, entry, 0, body.failure)
+    agent.waits, agent.keys, agent.last, agent.interrupted = {}, None, None, 0
+    if state.by_id.get(agent.text) == agent.uid:
+        del state.by_id[agent.text]
+    state.schedules.pop(agent.text, None)
+
+
+def _agent_interrupted(state: State, entry: Entry, body: e.AgentInterrupted) -> None:
+    agent = state.agents[entry.agent]
+    agent.interrupted = entry.seq
+    current = agent.current
+    if current is None:
+        return
+    answer = msgspec.structs.replace(current, settled=entry.seq, ok=False, value=body.failure, waiters=None)
+    for uid, op in current.waiters or ():
+        waiter = state.agents.get(uid)
+        if waiter is not None and op in waiter.waits:
+            waiter.waits[op].on = answer
+            state.wakes.append((uid, op))
+    current.waiters = None
+    state.ended.append(answer)
+
+
+def _agent_resumed(state: State, entry: Entry, _body: e.AgentResumed) -> None:
+    agent = state.agents[entry.agent]
+    agent.interrupted = agent.nudged = 0
+    agent.goes_on = agent.goes_on or agent.current is not None
+    state.wakes.append((agent.uid, 0))
+
+
+def _agent_reverted(state: State, entry: Entry, body: e.AgentReverted) -> None:
+    agent, facts = state.agents[entry.agent], body.facts
+    current = agent.current
+    if current is not None and current.seq != facts.invocation:
+        state.end(current, entry, body.failure)
+    for key, invocation in tuple((agent.keys or {}).items()):
+        queued = agent.queue is not None and invocation in agent.queue
+        if (invocation.started > facts.seq or (invocation.settled and not invocation.started)) and not queued:
+            del agent.keys[key]  # type: ignore[union-attr] # it has this one
+    state.take_on(agent, entry, facts)
+    for invocation in (agent.keys or {}).values():
+        if agent.current is not None and invocation.seq == agent.current.seq and invocation.key is not None:
+            agent.current.key = invocation.key
+    if agent.current is not None and agent.current.key is not None and agent.keys is not None:
+        agent.keys[agent.current.key] = agent.current
+    state.end_promises(agent, entry, body.last, body.failure)
+    agent.reverts = (*agent.reverts, (body.last, entry.index))
+    agent.failure, agent.interrupted, agent.nudged, agent.misfit = b"", 0, 0, 0
+    agent.revision = facts.revision
+    state.wakes.append((agent.uid, 0))
+
+
+def _agent_updated(state: State, entry: Entry, body: e.AgentUpdated) -> None:
+    agent = state.agents[entry.agent]
+    if body.fits:
+        agent.revision, agent.misfit = body.revision, 0
+    else:
+        agent.misfit = body.revision
 
 
 def _call_made(state: State, entry: Entry, body: e.CallMade) -> None:
     target = state.agents[body.target]
-    invocation = None if body.key is None or target.keys is None else target.keys.get(body.key)
-    if invocation is None:
-        invocation = Invocation(
-            entry.seq,
-            body.target,
-            body.method,
-            body.value,
-            entry.agent,
-            entry.index,
-            body.key,
-            body.label,
-            entry.line,
-            entry.wall,
-        )
-        if body.key is not None:
-            if target.keys is None:
-                target.keys = {}
-            target.keys[body.key] = invocation
-        if target.failure:
-            invocation.settled, invocation.ok, invocation.value = entry.seq, False, target.failure
-        else:
-            target.enqueue(invocation)
-            if target.current is None:
-                state.wakes.append((target.uid, 0))
-    state.accepted = invocation
+    invocation = Invocation(
+        entry.seq,
+        body.target,
+        body.method,
+        body.value,
+        entry.agent,
+        entry.index,
+        body.key,
+        body.label,
+        entry.line,
+        entry.wall,
+    )
+    state.accepted = invocation = state.accept(target, entry, invocation)
     if body.awaited and entry.agent != ROOT_UID:
         state.add_wait(state.agents[entry.agent], entry, invocation)
 
 
-def _nothing(_state: State, _entry: Entry, _body: Body) -> None:
-    pass
+def _call_scheduled(state: State, entry: Entry, body: e.CallScheduled) -> None:
+    state.schedules.setdefault(body.target_id, {})[entry.seq] = Schedule(
+        entry.seq,
+        body.target_id,
+        body.method,
+        body.value,
+        body.due,
+        body.key,
+        body.label,
+        entry.agent,
+        entry.index,
+        entry.line,
+        entry.wall,
+    )
+
+
+def _take_schedule(state: State, target_id: str, seq: int) -> Schedule:
+    group = state.schedules[target_id]
+    schedule = group.pop(seq)
+    if not group:
+        del state.schedules[target_id]
+    return schedule
+
+
+def _schedule_fired(state: State, entry: Entry, body: e.ScheduleFired) -> None:
+    target = state.agents[entry.agent]
+    plan = _take_schedule(state, target.text, body.schedule)
+    invocation = Invocation(
+        entry.seq, target.uid, plan.method, plan.args, plan.by, plan.op, plan.key, plan.label, plan.line, entry.wall
+    )
+    state.accepted = state.accept(target, entry, invocation)
+
+
+def _schedule_cancelled(state: State, _entry: Entry, body: e.ScheduleCancelled) -> None:
+    plan = state.schedule_of(body.schedule) if body.pending else None
+    if plan is not None:
+        _take_schedule(state, plan.target_id, plan.seq)
 
 
 def _invocation_started(state: State, entry: Entry, _body: e.InvocationStarted) -> None:
@@ -314,7 +402,7 @@ def _invocation_finished(state: State, entry: Entry, body: e.InvocationFinished)
     assert invocation is not None, entry
     agent.current = None
     agent.last = invocation
-    agent.fresh_fork = False
+    agent.goes_on = False
     agent.finished += 1
     if not body.ok:
         agent.raised += 1
@@ -332,35 +420,46 @@ def _invocation_cancelled(state: State, entry: Entry, body: e.InvocationCancelle
             invocation.cancelled = True
             if invocation.key is not None and agent.keys is not None:
                 agent.keys.pop(invocation.key, None)
+            if body.failure:
+                state.end(invocation, entry, body.failure)
             break
     if not agent.queue:
         agent.queue = None
 
 
-def _delivered(state: State, entry: Entry, body: e.CallDelivered | e.PromiseDelivered) -> None:
+def _delivered(state: State, entry: Entry, body: e.CallDelivered | e.PromiseDelivered | e.TimerFired) -> None:
     agent = state.agents[entry.agent]
     agent.end_wait(body.op)
-    agent.fresh_fork = False
+    agent.goes_on = False
 
 
 def _wait_dropped(state: State, entry: Entry, body: e.WaitDropped) -> None:
     agent = state.agents[entry.agent]
     if body.op in agent.waits:
         agent.end_wait(body.op)
-    agent.fresh_fork = False
+    agent.goes_on = False
 
 
 def _promise_created(state: State, entry: Entry, _body: e.PromiseCreated) -> None:
     state.promises[entry.agent, entry.index] = Promise(entry.agent, entry.index, entry.seq)
+    agent = state.agents[entry.agent]
+    if agent.promised is None:
+        agent.promised = [entry.index]
+    else:
+        agent.promised.append(entry.index)
 
 
 def _promise_completed(state: State, entry: Entry, body: e.PromiseCompleted) -> None:
     promise = state.promises[body.owner, body.promise]
-    if body.first:
-        promise.completed_by = entry.agent
-        state.settle(promise, entry, body.value, ok=True)
-    else:
+    if not body.first:
         promise.ignored += 1
+        return
+    promise.completed_by = entry.agent
+    for uid, op in promise.waiters or ():
+        waiter = state.agents.get(uid)
+        if waiter is not None and waiter.interrupted and op in waiter.waits:
+            waiter.nudged = entry.seq
+    state.settle(promise, entry, body.value, ok=True)
 
 
 def _promise_awaited(state: State, entry: Entry, body: e.PromiseAwaited) -> None:
@@ -371,32 +470,66 @@ def _timer_set(state: State, entry: Entry, body: e.TimerSet) -> None:
     state.add_wait(state.agents[entry.agent], entry, Timer(body.due))
 
 
-def _timer_fired(state: State, entry: Entry, body: e.TimerFired) -> None:
-    agent = state.agents[entry.agent]
-    agent.end_wait(body.op)
-    agent.fresh_fork = False
-
-
 def _step_started(state: State, entry: Entry, body: e.StepStarted) -> None:
     step = Step(body.name, body.idempotent, (entry.agent, entry.index), state.sessions)
     state.add_wait(state.agents[entry.agent], entry, step)
 
 
+def _step_retried(state: State, entry: Entry, body: e.StepRetried) -> None:
+    wait = state.agents[entry.agent].waits.get(body.op)
+    if wait is not None and isinstance(wait.on, Step):
+        wait.on.retries, wait.on.retry_due, wait.on.failure = body.attempts, body.due, body.failure
+        wait.on.session = state.sessions
+
+
 def _step_finished(state: State, entry: Entry, body: e.StepFinished) -> None:
     agent = state.agents[entry.agent]
     step = agent.end_wait(body.op).on
-    agent.fresh_fork = False
+    agent.goes_on = False
     if not step.settled:
         state.settle(step, entry, body.value, ok=body.ok)
 
 
+def _region_begun(state: State, entry: Entry, _body: e.RegionBegun) -> None:
+    agent = state.agents[entry.agent]
+    agent.regions = (*agent.regions, entry.index)
+
+
+def _region_ended(state: State, entry: Entry, body: e.RegionEnded) -> None:
+    agent = state.agents[entry.agent]
+    agent.regions = tuple(op for op in agent.regions if op != body.op)
+
+
+def _snapshot_taken(state: State, entry: Entry, _body: e.SnapshotTaken) -> None:
+    agent = state.agents[entry.agent]
+    if agent.snapshots is None:
+        agent.snapshots = [entry.index]
+    else:
+        agent.snapshots.append(entry.index)
+
+
+def _snapshot_refused(state: State, entry: Entry, body: e.SnapshotRefused) -> None:
+    agent = state.agents[entry.agent]
+    agent.snapshots = [index for index in agent.snapshots or () if index != body.snapshot] or None
+
+
 _APPLY: Final[dict[type[Body], Callable[[State, Entry, Any], None]]] = {
     e.SessionStarted: _session_started,
+    e.TypeDefined: _type_defined,
     e.AgentCreated: _agent_created,
     e.AgentForked: _agent_forked,
     e.AgentFailed: _agent_failed,
+    e.AgentDeleted: _agent_deleted,
+    e.AgentInterrupted: _agent_interrupted,
+    e.AgentResumed: _agent_resumed,
+    e.AgentReverted: _agent_reverted,
+    e.AgentUpdated: _agent_updated,
+    e.ControlMade: _nothing,
     e.CallMade: _call_made,
     e.CallRefused: _nothing,
+    e.CallScheduled: _call_scheduled,
+    e.ScheduleFired: _schedule_fired,
+    e.ScheduleCancelled: _schedule_cancelled,
     e.InvocationStarted: _invocation_started,
     e.InvocationFinished: _invocation_finished,
     e.InvocationCancelled: _invocation_cancelled,
@@ -409,28 +542,14 @@ _APPLY: Final[dict[type[Body], Callable[[State, Entry, Any], None]]] = {
     e.PromiseRefused: _nothing,
     e.PromiseSeen: _nothing,
     e.TimerSet: _timer_set,
-    e.TimerFired: _timer_fired,
+    e.TimerFired: _delivered,
     e.StepStarted: _step_started,
+    e.StepRetried: _step_retried,
     e.StepFinished: _step_finished,
+    e.RegionBegun: _region_begun,
+    e.RegionEnded: _region_ended,
+    e.SnapshotTaken: _snapshot_taken,
+    e.SnapshotRefused: _snapshot_refused,
     e.Logged: _nothing,
     e.ForkMade: _nothing,
 }
-
-
-def status_of(agent: Agent, *, defined: bool = True) -> str:
-    """The agent's status, read off the folded facts; the words are Golem's, plus `undefined`.
-
-    `running` holds also while it waits for calls and steps, which somebody is at work on; `suspended` while it waits
-    for nothing but promises and timers. `undefined`: it has work, and its class is not registered in this process.
-    """
-    if agent.failure:
-        return "failed"
-    busy = agent.current is not None
-    if not defined and (busy or agent.queue):
-        return "undefined"
-    if not busy:
-        return "running" if agent.queue else "idle"
-    waits = agent.waits.values()
-    if waits and all(isinstance(w.on, (Promise, Timer)) and not w.on.settled for w in waits):
-        return "suspended"
-    return "running"

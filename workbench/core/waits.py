@@ -12,7 +12,8 @@ stuck ends the search, so the check is short unless there is a deadlock.
 
 from typing import NamedTuple
 
-from workbench.core.state import Agent, Invocation, State, Wait
+from workbench.core.nouns import Agent, Invocation, Wait
+from workbench.core.state import State
 
 
 class Link(NamedTuple):

@@ -18,6 +18,10 @@ from workbench.model.codec import KnownTypes, known_types
 RESERVED: Final = frozenset({"agent_id", "phantom_id", "status", "delete", "interrupt", "resume", "revert", "fork"})
 """Names that every client has; an agent's method may not take them."""
 
+SAVE_SNAPSHOT: Final = "save_snapshot"
+LOAD_SNAPSHOT: Final = "load_snapshot"
+"""Methods by which a class says itself what a snapshot of it holds; no agent calls them."""
+
 _JSON_TYPES: Final = frozenset({str, int, bool, float, type(None)})
 """Kinds of constructor parameter that are JSON already, when nothing or just that kind is annotated."""
 
@@ -88,12 +92,18 @@ class AgentType:
         AgentTypeError: the class cannot be an agent; says why and what to change.
     """
 
-    __slots__ = ("cls", "ephemeral", "hints", "methods", "name", "needs", "parameters", "signature")
+    __slots__ = (
+        "cls", "code", "ephemeral", "hints", "known_state", "methods", "name", "needs", "parameters", "signature",
+        "snapshot_every", "source",
+    )  # fmt: skip
 
-    def __init__(self, cls: type, *, ephemeral: bool = False, name: str | None = None) -> None:
+    def __init__(
+        self, cls: type, *, ephemeral: bool = False, snapshot_every: int = 0, code: str = "", source: str = ""
+    ) -> None:
         if not isinstance(cls, type):
             raise AgentTypeError(f"{cls!r} is no class", "an agent is made from a class", "write @agent above a class")
-        self.cls, self.ephemeral, self.name = cls, ephemeral, name or cls.__name__
+        self.cls, self.ephemeral, self.snapshot_every, self.name = cls, ephemeral, snapshot_every, cls.__name__
+        self.code, self.source = code, source
         self.methods = _methods(cls, self.name)
         init: Callable[..., Any] = cls.__init__  # type: ignore[misc] # this very class is asked
         plain = init is object.__init__
@@ -108,6 +118,7 @@ class AgentType:
                 )
         self.parameters = len(self.signature.parameters)
         self.hints = {} if plain else _hints(init)
+        self.known_state: KnownTypes = known_types([*_hints(cls).values(), *self.hints.values()])
         self.needs = [self.hints.get(n) for n in self.signature.parameters]
 
     def agent_id(self, args: tuple[object, ...], kwargs: dict[str, object]) -> AgentId:
@@ -159,7 +170,7 @@ def _methods(cls: type, name: str) -> dict[str, MethodType]:
     found: dict[str, MethodType] = {}
     for attribute, member in inspect.getmembers_static(cls):
         raw = getattr(member, "agent_method", member)  # a method beside a verb of the class, see `runtime.agent`
-        if attribute.startswith("_") or not inspect.isfunction(raw):
+        if attribute.startswith("_") or attribute in (SAVE_SNAPSHOT, LOAD_SNAPSHOT) or not inspect.isfunction(raw):
             continue
         if attribute in RESERVED:
             raise AgentTypeError(
@@ -241,17 +252,24 @@ class Registry:
 
     def __init__(self) -> None:
         self._types: dict[str, AgentType] = {}
+        self._earlier: dict[tuple[str, str], AgentType] = {}
         self.listeners: list[Callable[[AgentType], None]] = []
 
     def add(self, agent_type: AgentType) -> None:
         """Register; the newest of a name counts. Listeners hear of it on the calling thread."""
         self._types[agent_type.name] = agent_type
+        if agent_type.code:
+            self._earlier[agent_type.name, agent_type.code] = agent_type
         for listener in tuple(self.listeners):
             listener(agent_type)
 
     def find(self, name: str) -> AgentType | None:
         """The type of this name, or None while its class is not defined."""
         return self._types.get(name)
+
+    def earlier(self, name: str, code: str) -> AgentType | None:
+        """The type of this name as it was when its code had this hash; None when this process never had it."""
+        return self._earlier.get((name, code))
 
     def get(self, name: str) -> AgentType:
         """The type of this name.

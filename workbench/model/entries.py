@@ -37,31 +37,144 @@ class SessionStarted(Body, frozen=True, tag=1):
 
 
 class AgentCreated(Body, frozen=True, tag=2):
-    """First entry of an agent's oplog. `parameters` is the JSON list of constructor parameters."""
+    """First entry of an agent's oplog. `revision` is the `seq` of the `TypeDefined` of its code, 0 for unknown."""
 
     agent_id: str
     type_name: str
-    parameters: str
     spawned_by: int
+    revision: int = 0
     ephemeral: bool = False
+
+
+class OpenWait(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A wait that was open at some index: what it is for, and its outcome where the log holds that further on.
+
+    `kind` is the tag of the operation that began it; `a` and `b` name its matter: owner and index of a promise, due
+    time of a timer, target and `seq` of an invocation. `settled` is 1 when `ok` and `value` are the outcome.
+    """
+
+    op: int
+    kind: int
+    seq: int
+    wall: int
+    line: str
+    a: int = 0
+    b: int = 0
+    settled: int = 0
+    ok: bool = True
+    value: bytes = b""
+
+
+class Facts(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What was so of an agent at an index of its oplog, for entries that go back to one.
+
+    Attributes:
+        seq: of the last entry that counts.
+        invocation: the `seq` of the acceptance of the invocation that was under way, 0 for none; with its start,
+            method, encoded arguments and label.
+        last: the invocation that had ended last, likewise, with its outcome; 0 for none.
+        waits: what it waited for.
+        finished: invocations ended by then; `raised`: those of them that raised.
+        regions: indices at which the open atomic regions began, outermost first.
+        revision: the `seq` of the `TypeDefined` of the code it ran, 0 for unknown.
+    """
+
+    seq: int
+    invocation: int = 0
+    started: int = 0
+    method: str = ""
+    args: bytes = b""
+    label: str | None = None
+    last: int = 0
+    last_method: str = ""
+    last_ok: bool = True
+    last_value: bytes = b""
+    waits: tuple[OpenWait, ...] = ()
+    finished: int = 0
+    raised: int = 0
+    regions: tuple[int, ...] = ()
+    revision: int = 0
 
 
 class AgentForked(Body, frozen=True, tag=3):
     """First own entry of a fork: its oplog up to `cut` is its source's, shared by reference.
 
-    `inside` tells a fork made by `fork()` (the cut is that call) from one made from outside at an index.
+    `inside` tells a fork made by `fork()` (the cut is that call) from one made from outside at an index, which takes
+    its `facts` along.
     """
 
     agent_id: str
     source: int
     cut: int
     inside: bool
+    facts: Facts | None = None
 
 
 class AgentFailed(Body, frozen=True, tag=4):
     """The agent stopped by itself (divergence, a replay that cannot go on). Hint. `failure` is an encoded failure."""
 
     failure: bytes
+
+
+class AgentDeleted(Body, frozen=True, tag=5):
+    """The agent's life has ended. Last entry of its oplog; hint. What it had open fails with `failure`."""
+
+    failure: bytes
+
+
+class AgentInterrupted(Body, frozen=True, tag=6):
+    """The agent stands still where it was; who waits for its invocation gets `failure`. Hint."""
+
+    failure: bytes
+
+
+class AgentResumed(Body, frozen=True, tag=7):
+    """An interrupted agent goes on. Hint."""
+
+
+class AgentReverted(Body, frozen=True, tag=8):
+    """The entries after index `last`, this one included, count no longer; `facts` were so at `last`. Hint.
+
+    What was dropped fails with `failure` for those who wait for it. `region` is the index of the `RegionBegun` when
+    this undoes an atomic region that a crash cut short, else 0.
+    """
+
+    last: int
+    facts: Facts
+    failure: bytes = b""
+    region: int = 0
+
+
+class AgentUpdated(Body, frozen=True, tag=9):
+    """The agent runs the code of `revision` from now on: its oplog replays on it. Hint.
+
+    With `fits` False it was tried and does not replay: the agent stays with the code it has, and `failure` says why.
+    """
+
+    revision: int
+    fits: bool = True
+    failure: bytes = b""
+
+
+class TypeDefined(Body, frozen=True, tag=17):
+    """The code of an agent type: a hash of its normalised source, and the source. Hint, in the root agent's oplog."""
+
+    name: str
+    code: str
+    source: str
+
+
+class ControlMade(Body, frozen=True, tag=18):
+    """Operation: agent code deleted, interrupted, resumed, reverted or forked another agent (`verb`), or looked at it.
+
+    The answer was made in the same commit: `value` is the encoded result, or an encoded failure when not `ok`.
+    """
+
+    verb: str
+    target_id: str
+    argument: int
+    ok: bool
+    value: bytes
 
 
 # ---- invocations --------------------------------------------------------------------------------------------------
@@ -106,9 +219,13 @@ class InvocationFinished(Body, frozen=True, tag=13):
 
 
 class InvocationCancelled(Body, frozen=True, tag=14):
-    """A queued invocation was withdrawn before it started. Hint, in the target's oplog."""
+    """A queued invocation was withdrawn before it started. Hint, in the target's oplog.
+
+    `failure` is for those who wait for it; empty when nobody does.
+    """
 
     invocation: int
+    failure: bytes = b""
 
 
 class CallDelivered(Body, frozen=True, tag=15):
@@ -123,6 +240,30 @@ class WaitDropped(Body, frozen=True, tag=16):
     """Operation: the code stopped waiting for what it began at index `op`; an outcome that comes later is dropped."""
 
     op: int
+
+
+class CallScheduled(Body, frozen=True, tag=19):
+    """Operation: a method is to be invoked at `due`, nanoseconds since the epoch; the entry's `seq` names this."""
+
+    target_id: str
+    method: str
+    value: bytes
+    due: int
+    key: str | None = None
+    label: str | None = None
+
+
+class ScheduleFired(Body, frozen=True, tag=26):
+    """A schedule came due; this entry *is* the acceptance by the target. Hint, in the target's oplog."""
+
+    schedule: int
+
+
+class ScheduleCancelled(Body, frozen=True, tag=27):
+    """Operation: someone cancelled a schedule; `pending` is the answer, False when it had fired or was dropped."""
+
+    schedule: int
+    pending: bool
 
 
 # ---- promises -----------------------------------------------------------------------------------------------------
@@ -149,10 +290,11 @@ class PromiseAwaited(Body, frozen=True, tag=22):
 
 
 class PromiseDelivered(Body, frozen=True, tag=23):
-    """Delivery: the agent gets the payload it waited for since index `op`."""
+    """Delivery: the agent gets the payload it waited for since index `op`; a failure when the promise ended unkept."""
 
     op: int
     value: bytes
+    ok: bool = True
 
 
 class PromiseRefused(Body, frozen=True, tag=24):
@@ -201,6 +343,39 @@ class StepFinished(Body, frozen=True, tag=33):
     attempts: int = 1
 
 
+class StepRetried(Body, frozen=True, tag=35):
+    """The step begun at index `op` failed, and is tried again at `due`; so far it was tried `attempts` times. Hint."""
+
+    op: int
+    attempts: int
+    due: int
+    failure: bytes
+
+
+class RegionBegun(Body, frozen=True, tag=36):
+    """Operation: an atomic region begins: a crash before its end undoes it, and it runs again as a whole."""
+
+
+class RegionEnded(Body, frozen=True, tag=37):
+    """Operation: the atomic region that began at index `op` is done."""
+
+    op: int
+
+
+class SnapshotTaken(Body, frozen=True, tag=38):
+    """The idle agent's state, for replay to begin here; `custom`: by `save_snapshot`, not the attributes. Hint."""
+
+    value: bytes
+    custom: bool = False
+
+
+class SnapshotRefused(Body, frozen=True, tag=39):
+    """The snapshot at index `snapshot` could not be loaded: the agent was replayed from further back. Hint."""
+
+    snapshot: int
+    failure: bytes
+
+
 class Logged(Body, frozen=True, tag=34):
     """Something said by the agent's code: `print` (level `stdout`, `stderr`) or `wb.log`. Hint."""
 
@@ -223,6 +398,11 @@ AnyBody = (
     | AgentCreated
     | AgentForked
     | AgentFailed
+    | AgentDeleted
+    | AgentInterrupted
+    | AgentResumed
+    | AgentReverted
+    | AgentUpdated
     | CallMade
     | CallRefused
     | InvocationStarted
@@ -230,17 +410,27 @@ AnyBody = (
     | InvocationCancelled
     | CallDelivered
     | WaitDropped
+    | TypeDefined
+    | ControlMade
+    | CallScheduled
     | PromiseCreated
     | PromiseCompleted
     | PromiseAwaited
     | PromiseDelivered
     | PromiseRefused
     | PromiseSeen
+    | ScheduleFired
+    | ScheduleCancelled
     | TimerSet
     | TimerFired
     | StepStarted
     | StepFinished
     | Logged
+    | StepRetried
+    | RegionBegun
+    | RegionEnded
+    | SnapshotTaken
+    | SnapshotRefused
     | ForkMade
 )
 """Every body there is, for the decoder."""
@@ -255,7 +445,24 @@ class Role(Enum):
 
 
 _DELIVERIES = (InvocationStarted, CallDelivered, PromiseDelivered, TimerFired, StepFinished)
-_HINTS = (SessionStarted, AgentCreated, AgentForked, AgentFailed, InvocationCancelled, Logged)
+_HINTS = (
+    SessionStarted,
+    AgentCreated,
+    AgentForked,
+    AgentFailed,
+    AgentDeleted,
+    AgentInterrupted,
+    AgentResumed,
+    AgentReverted,
+    AgentUpdated,
+    TypeDefined,
+    InvocationCancelled,
+    ScheduleFired,
+    StepRetried,
+    SnapshotTaken,
+    SnapshotRefused,
+    Logged,
+)
 
 KINDS: Final[dict[int, type[Body]]] = {cls.__struct_config__.tag: cls for cls in AnyBody.__args__}
 """Number on disk -> kind."""

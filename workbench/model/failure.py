@@ -20,17 +20,22 @@ MAX_TEXT: Final = 20_000
 _OWN: Final[dict[str, type[errors.WorkbenchError]]] = {
     cls.__name__: cls
     for cls in (
+        errors.AgentDeletedError,
         errors.AgentIdError,
+        errors.AgentInterruptedError,
+        errors.AgentRevertedError,
         errors.AgentTypeError,
         errors.DeadlockError,
         errors.DecodingError,
         errors.DivergenceError,
         errors.EncodingError,
+        errors.InvocationCancelledError,
         errors.JobConflictError,
         errors.NotInAgentError,
         errors.OutcomeUnknown,
         errors.PromiseNotFound,
         errors.RaceError,
+        errors.RefusedError,
         errors.StalledError,
         errors.UnknownAgentError,
         errors.UnsupportedError,

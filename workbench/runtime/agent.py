@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 from uuid import UUID
 
+from workbench.errors import AgentTypeError
 from workbench.model.agent_type import AgentType, registry
 from workbench.runtime import clock
 from workbench.runtime.client import Client
@@ -29,8 +30,8 @@ _T = TypeVar("_T", bound=type)
 @overload
 def agent(cls: _T, /) -> _T: ...
 @overload
-def agent(*, ephemeral: bool = False) -> Callable[[_T], _T]: ...
-def agent(cls: _T | None = None, /, *, ephemeral: bool = False) -> _T | Callable[[_T], _T]:
+def agent(*, ephemeral: bool = False, snapshot_every: int = 0) -> Callable[[_T], _T]: ...
+def agent(cls: _T | None = None, /, *, ephemeral: bool = False, snapshot_every: int = 0) -> _T | Callable[[_T], _T]:
     """Make a class an agent type: `@wb.agent`.
 
     The class stays a plain class. It gains three functions that give clients; nothing is created by them, an agent
@@ -42,18 +43,26 @@ def agent(cls: _T | None = None, /, *, ephemeral: bool = False) -> _T | Callable
 
     Args:
         cls: the class.
-        ephemeral: a new instance for each invocation.
+        ephemeral: a new agent for each invocation, which keeps nothing and ends with it. A call with the key of an
+            earlier one gets that one's outcome.
+        snapshot_every: after so many invocations the agent's state is written to its oplog, and recovery and forks
+            begin there; 0 for never. The attributes are copied through the codec, or what `save_snapshot(self)`
+            returns, which `load_snapshot(self, saved)` gets on an object that was just constructed.
 
     Raises:
         AgentTypeError: the class cannot be an agent; says why and what to change.
     """
     if cls is None:
-        return lambda c: agent(c) if not ephemeral else _agent(c, ephemeral=True)
-    return _agent(cls, ephemeral=ephemeral)
+        return lambda c: _agent(c, ephemeral=ephemeral, snapshot_every=snapshot_every)
+    return _agent(cls)
 
 
-def _agent(cls: _T, *, ephemeral: bool) -> _T:
-    agent_type = AgentType(cls, ephemeral=ephemeral)
+def _agent(cls: _T, *, ephemeral: bool = False, snapshot_every: int = 0) -> _T:
+    if type(snapshot_every) is not int or snapshot_every < 0:
+        raise AgentTypeError(
+            f"snapshot_every={snapshot_every!r:.80}", "it is no number of invocations", "write snapshot_every=100"
+        )
+    agent_type = AgentType(cls, ephemeral=ephemeral, snapshot_every=snapshot_every)
 
     def get(*args: Any, **kwargs: Any) -> Client:
         """A client of the shared, durable agent with these constructor parameters."""

@@ -3,7 +3,11 @@
 import secrets
 import time
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID, uuid4
+
+LAST_SECOND: Final = 9e9
+"""Timers are due by the year 2255 at the latest; nanoseconds from then on would not fit into 64 bits."""
 
 
 class Clock:

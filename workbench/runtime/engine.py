@@ -10,20 +10,23 @@ from collections import deque
 from typing import Any
 from uuid import UUID
 
-from workbench.core import decisions
-from workbench.core.lineage import segments
-from workbench.core.state import Agent, Invocation, Promise, State, Step, Wait
+from workbench.core import decisions, history
+from workbench.core.lineage import forked_at, newest_snapshot, segments
+from workbench.core.nouns import Agent, Invocation, Promise, Step, Timer, Wait, status_of
+from workbench.core.state import State
 from workbench.core.waits import Link, find_deadlock
 from workbench.errors import DeadlockError, OutcomeUnknown, PromiseNotFound
-from workbench.ids import PromiseId
+from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
-from workbench.model.agent_type import Registry
+from workbench.model.agent_type import AgentType, Registry
 from workbench.model.codec import NOTHING_KNOWN
 from workbench.model.entries import Body, Entry
 from workbench.model.failure import encode_failure
+from workbench.runtime.controls import Controls
 from workbench.runtime.instance import Instance
 from workbench.runtime.journal import Journal
 from workbench.runtime.printing import show
+from workbench.runtime.revisions import Revisions
 from workbench.runtime.steps import Outcome, Steps, StepWork
 from workbench.runtime.timers import Timers
 from workbench.runtime.watching import Watchers
@@ -34,12 +37,13 @@ logger = logging.getLogger("workbench")
 class Slot:
     """What the engine keeps of an agent beside its folded facts; all of it can be made again."""
 
-    __slots__ = ("instance", "outcomes", "ready", "refusals", "scheduled")
+    __slots__ = ("instance", "outcomes", "ready", "recheck", "refusals", "scheduled", "served")
 
     def __init__(self) -> None:
         self.instance: Instance | None = None
         self.ready: list[int] = []
-        self.scheduled = False
+        self.scheduled = self.recheck = False
+        self.served = 0
         self.outcomes: dict[int, Outcome] | None = None
         self.refusals: dict[int, bytes] | None = None
 
@@ -59,7 +63,9 @@ class Engine:
         self._undefined: dict[str, set[int]] = {}
         self.append = journal.append  # straight through: instances call these for most operations
         self.append_all = journal.append_all
-        self.make_call = journal.make_call
+        self.controls = Controls(self, journal)
+        self.control = self.controls.answer
+        self.revisions = Revisions(journal, registry)
         journal.listener = self
 
     @property
@@ -107,7 +113,13 @@ class Engine:
     def _serve(self, uid: int, slot: Slot) -> None:
         journal = self._journal
         agent = journal.state.agents.get(uid)
-        if agent is None or agent.failure:
+        if agent is None or agent.failure or agent.deleted:
+            return
+        if agent.interrupted:
+            if agent.stands:
+                return
+            self.controls.resume(agent)
+        if slot.recheck and not self._recheck(agent, slot):
             return
         instance = slot.instance
         if instance is None:
@@ -115,12 +127,16 @@ class Engine:
             if instance is None:
                 return
         ready, slot.ready = slot.ready, []
+        if agent.regions:
+            ready, slot.ready = _in_region(agent, ready)
         for op in ready:
             wait = agent.waits.get(op)
             if wait is not None:
                 self._deliver(agent, slot, instance, op, wait)
                 if instance.stopped is not None:
                     return
+        if slot.ready and not (agent.regions and _in_region(agent, slot.ready)[1]):
+            self.schedule(uid)
         if agent.current is None and agent.queue is not None:
             journal.tick()
             invocation = agent.queue[0]
@@ -138,7 +154,7 @@ class Engine:
         elif isinstance(on, Invocation):
             body = e.CallDelivered(op, on.ok, on.value)
         elif isinstance(on, Promise):
-            body = e.PromiseDelivered(op, on.value)
+            body = e.PromiseDelivered(op, on.value, on.ok)
         elif isinstance(on, Step):
             outcome = slot.outcomes.pop(op, None) if slot.outcomes is not None else None
             ok, value = outcome or (on.ok, on.value)
@@ -157,8 +173,14 @@ class Engine:
         self._after_run(agent, slot, instance)
 
     def _after_run(self, agent: Agent, slot: Slot, instance: Instance) -> None:
+        slot.served = self._journal.mono
         if instance.stopped is not None:
             self._fail(agent.uid, slot, instance.stopped)
+        elif agent.current is None:
+            if agent.ephemeral:
+                self.put_away(slot)
+            elif instance.type.snapshot_every and agent.finished % instance.type.snapshot_every == 0:
+                self._take_snapshot(agent, instance)
         elif agent.waits and agent.current is not None:
             cycle = find_deadlock(self._journal.state, agent.uid)
             if cycle:
@@ -183,42 +205,162 @@ class Engine:
     def _fail(self, uid: int, slot: Slot, error: BaseException) -> None:
         """Stop one agent, and only it: whoever waits for it hears why."""
         agent = self._journal.state.agents[uid]
-        if slot.instance is not None:
-            slot.instance.discard()
-            slot.instance = None
+        self.put_away(slot)
         slot.ready.clear()
         method = agent.current.method if agent.current is not None else ""
-        settled = [x for x in (agent.current, *(agent.queue or ())) if x is not None]
         self._journal.tick()
         self._journal.append_to(agent, e.AgentFailed(encode_failure(error, agent.text, method)), "", 0)
-        for invocation in settled:
-            self._watchers.invocation_settled(invocation)
+
+    # ---- calls ---------------------------------------------------------------------------------------------------
+
+    def make_call(self, caller: int, target: AgentId, request: e.CallMade, line: str) -> Entry:
+        """Decide and append a call; its entry."""
+        state = self._journal.state
+        if request.target_id in state.by_id:
+            drafts = decisions.call(state, caller, target, request)
+        else:
+            revision, ephemeral = self.revisions.of_new(target.type_name)
+            drafts = decisions.call(state, caller, target, request, revision, ephemeral=ephemeral)
+        entry = self._journal.append_all(drafts, line)[-1]
+        agent = state.agents[entry.body.target]  # type: ignore[attr-defined] # it is a `CallMade`
+        if agent.id is None:
+            agent.id = target  # saves parsing it
+        return entry
 
     # ---- instances -----------------------------------------------------------------------------------------------
 
     def load(self, agent: Agent, slot: Slot) -> Instance | None:
         """The agent's instance, rebuilt from its oplog; None while that cannot be done yet."""
         journal = self._journal
-        agent_type = self._registry.find(agent.type_name)
-        if agent_type is None:
+        if self._registry.find(agent.type_name) is None:
             self.await_definition(agent)
             return None
         new = agent.index == 1 and not agent.source
         if not new and agent.seq > journal.committed:
-            self._parked.append((agent.seq, agent.uid))
-            journal.flush()
+            self._park(agent)
             return None
-        instance = slot.instance = Instance(self, agent, agent_type)
-        if not new:
-            journal.tick()
-            journal.cause = agent.seq
-            oplog = [x for part in segments(journal.state, agent.uid) for x in journal.log.read_oplog(*part)]
-            instance.replay(oplog)
-            self._restart_steps(agent, instance)
-            self._after_run(agent, slot, instance)
-            if instance.stopped is not None:
-                return None
-        return instance
+        if new:
+            slot.instance = Instance(self, agent, self.revisions.of_existing(agent, None))
+            return slot.instance
+        journal.tick()
+        journal.cause = agent.seq
+        instance = slot.instance = self._rebuild(agent)
+        self._restart_steps(agent, instance)
+        self._after_run(agent, slot, instance)
+        return slot.instance
+
+    def _rebuild(self, agent: Agent) -> Instance:
+        """An instance as the oplog left it, from the newest snapshot that can be loaded."""
+        journal, state = self._journal, self._journal.state
+        if agent.regions:
+            self._undo_regions(agent)
+        parts = segments(state, agent.uid)
+        agent_type = self.revisions.of_existing(agent, self)
+        forked = forked_at(state, agent.uid)
+        while True:
+            instance = Instance(self, agent, agent_type)
+            begin = newest_snapshot(state, parts)
+            tail = [
+                x
+                for uid, first, last in parts
+                if last >= begin
+                for x in journal.log.read_oplog(uid, max(first, begin), last)
+            ]
+            if begin and (error := instance.restore(tail[0])) is not None:
+                logger.warning(
+                    "%s: the snapshot at index %d cannot be loaded (%r); replaying all", agent.text, begin, error
+                )
+                failure = encode_failure(error, agent.text, "load_snapshot")
+                journal.append_to(state.agents[tail[0].agent], e.SnapshotRefused(begin, failure), "", 0)
+                continue
+            instance.replay(tail, forked)
+            return instance
+
+    def _undo_regions(self, agent: Agent) -> None:
+        """An atomic region that a crash cut short counts no longer: it runs again as a whole."""
+        journal, state = self._journal, self._journal.state
+        oplog = journal.read_oplog(segments(state, agent.uid))
+        begun = agent.regions[0]
+        if any(entry.index == begun and entry.seq < state.opened for entry in oplog):
+            self.controls.go_back(agent, begun - 1, history.region_facts(oplog, begun), region=begun)
+
+    def rehearse(self, agent: Agent, agent_type: AgentType) -> BaseException | None:
+        """Replay an agent on other code without any effect: None when the code asks for all that the oplog holds."""
+        state = self._journal.state
+        oplog = self._journal.read_oplog(segments(state, agent.uid))
+        instance = Instance(self, agent, agent_type)
+        error = instance.rehearse(oplog, forked_at(state, agent.uid))
+        instance.discard()
+        return error
+
+    def _recheck(self, agent: Agent, slot: Slot) -> bool:
+        """The class was defined anew: an agent in memory moves to it if its oplog fits; False to try later."""
+        if agent.seq > self._journal.committed:
+            self._park(agent)
+            return False
+        slot.recheck = False
+        if slot.instance is not None and self.revisions.of_existing(agent, self) is not slot.instance.type:
+            self.put_away(slot)
+            for op, wait in agent.waits.items():
+                if wait.on.settled and op not in slot.ready:
+                    slot.ready.append(op)
+        return True
+
+    def _take_snapshot(self, agent: Agent, instance: Instance) -> None:
+        snapshot = instance.snapshot()
+        if snapshot is not None:
+            self._journal.append_to(agent, snapshot, "", 0)
+
+    def put_away(self, slot: Slot) -> None:
+        """Give an agent's instance up; it is rebuilt when something is due."""
+        if slot.instance is not None:
+            slot.instance.discard()
+            slot.instance = None
+
+    def put_away_suspended(self, before: int) -> None:
+        """Give up the instances of suspended agents that were last served before this time (monotonic nanoseconds)."""
+        state = self._journal.state
+        for uid, slot in self.slots.items():
+            if slot.instance is not None and slot.served < before and not slot.scheduled:
+                agent = state.agents[uid]
+                if agent.current is not None and agent.waits and status_of(agent) == "suspended":
+                    self.put_away(slot)
+
+    def stop(self, agent: Agent) -> None:
+        """Give up all that goes on for an agent in memory: its instance, what is due, its timers and steps."""
+        slot = self.slot(agent.uid)
+        self.put_away(slot)
+        slot.ready.clear()
+        slot.outcomes = slot.refusals = None
+        for op, wait in agent.waits.items():
+            self._timers.disarm(agent.uid, op)
+            on = wait.on
+            if isinstance(on, Step) and not any(
+                uid != agent.uid and other in getattr(self.state.agents.get(uid), "waits", ())
+                for uid, other in on.waiters or ()
+            ):
+                self._steps.cancel(on)
+
+    def take_up(self, agent: Agent) -> None:
+        """Schedule what is due of an agent, and arm its timers: after an opening, a resume, a revert."""
+        if agent.deleted or agent.failure or agent.stands:
+            return
+        if agent.goes_on or agent.interrupted or (agent.queue and agent.current is None):
+            self.schedule(agent.uid)
+        if agent.current is not None and self._registry.find(agent.type_name) is None:
+            self.await_definition(agent)
+        for op, wait in agent.waits.items():
+            on = wait.on
+            if isinstance(on, Timer):
+                self._timers.arm(agent.uid, op, on.due)
+            elif on.settled:
+                self.due(agent.uid, op)
+            elif isinstance(on, Step):
+                self.schedule(agent.uid)
+
+    def _park(self, agent: Agent) -> None:
+        self._parked.append((agent.seq, agent.uid))
+        self._journal.flush()
 
     def unpark(self) -> None:
         """Schedule the agents that waited for their last entry to be committed, when it is."""
@@ -240,9 +382,15 @@ class Engine:
         self._undefined.setdefault(agent.type_name, set()).add(agent.uid)
 
     def defined(self, name: str) -> None:
-        """A class was defined: agents that waited for it go on."""
+        """A class was defined: agents that waited for it go on, and those in memory try its code."""
         for uid in self._undefined.pop(name, ()):
             self.schedule(uid)
+        self.revisions.forget(name)
+        code = self._registry.get(name).code
+        for uid, slot in self.slots.items():
+            if slot.instance is not None and slot.instance.type.name == name and slot.instance.type.code != code:
+                slot.recheck = True
+                self.schedule(uid)
 
     def discard_all(self) -> None:
         """Throw every instance away, and what is kept beside them."""
@@ -253,6 +401,7 @@ class Engine:
         self.runnable.clear()
         self._parked.clear()
         self._undefined.clear()
+        self.revisions.forget_all()
 
     # ---- what the journal tells (see `journal.Listener`) ---------------------------------------------------------
 
@@ -270,9 +419,8 @@ class Engine:
         """Have a fork given what its source is given."""
         outcomes = self.slot(body.source).outcomes or {}
         for op, wait in self._journal.state.agents[uid].waits.items():
-            due = getattr(wait.on, "due", None)
-            if due is not None:
-                self._timers.arm(uid, op, due)
+            if isinstance(wait.on, Timer):
+                self._timers.arm(uid, op, wait.on.due)
             elif op in outcomes:  # the step has ended, and its end is not recorded
                 self._step_ended(uid, op, outcomes[op])
         self.schedule(uid)
@@ -280,6 +428,8 @@ class Engine:
 
     def heard(self, agent: Agent, entry: Entry, body: Body, before: Invocation | None) -> None:
         """Tell watchers and timers; pass the context of a call on."""
+        if self._journal.state.ended:
+            self._tell_ended()
         if isinstance(body, e.InvocationFinished):
             if before is not None:
                 self.contexts.pop(before.seq, None)
@@ -292,6 +442,20 @@ class Engine:
                 self._watchers.promise_completed(body.owner, body.promise, body.value)
         elif isinstance(body, e.WaitDropped):
             self._timers.disarm(agent.uid, body.op)
+        elif isinstance(body, e.CallScheduled):
+            self._timers.arm(0, entry.seq, body.due)
+        elif isinstance(body, e.ScheduleCancelled):
+            self._timers.disarm(0, body.schedule)
+
+    def _tell_ended(self) -> None:
+        """Whoever outside waits for what has failed by delete, interrupt, revert or cancel hears of it."""
+        ended, self._journal.state.ended = self._journal.state.ended, []
+        for matter in ended:
+            if isinstance(matter, Invocation):
+                self.contexts.pop(matter.seq, None)
+                self._watchers.invocation_settled(matter)
+            elif isinstance(matter, Promise):
+                self._watchers.promise_ended(matter)
 
     # ---- what instances ask (see `host.Host`) --------------------------------------------------------------------
 
@@ -379,10 +543,22 @@ class Engine:
         """A step that may not run twice was under way when the process ended: its outcome is that nobody knows it."""
         error = OutcomeUnknown(
             f"step {step.name} of {agent.text}",
-            "the process ended while it was under way, and it may not run twice",
+            "it was cut short while it was under way, and it may not run twice",
             "find out whether it took effect, then call the agent again",
         )
         self._step_ended(agent.uid, op, (False, encode_failure(error, agent.text, step.name)))
+
+
+def _in_region(agent: Agent, ready: list[int]) -> tuple[list[int], list[int]]:
+    """What of that which is due an agent gets now, and later, while an atomic region is open.
+
+    What was begun before the region waits for its end, because a crash would undo it with the region. When nothing that
+    the region began is open, it must be that the region waits for it.
+    """
+    begun = agent.regions[0]
+    if not any(op > begun for op in agent.waits):
+        return ready, []
+    return [op for op in ready if op > begun], [op for op in ready if op < begun]
 
 
 def _in_words(state: State, link: Link) -> tuple[str, str, str]:

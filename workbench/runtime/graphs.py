@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.state import ROOT_UID, Agent, Invocation, Promise, State, Step, status_of
+from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise, Step, status_of
+from workbench.core.state import State
 from workbench.model.agent_type import registry
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from workbench.core.decisions import Draft
-from workbench.core.state import Agent, Promise, State
+from workbench.core.nouns import Agent, Promise
+from workbench.core.state import State
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.entries import Body, Entry
@@ -25,8 +26,11 @@ class Host(Protocol):
     def append_all(self, drafts: Sequence[Draft], line: str = "") -> list[Entry]:
         """Stamp, apply and keep the entries of one decision."""
 
-    def make_call(self, caller: int, target: AgentId, parameters: str, request: e.CallMade, line: str) -> Entry:
+    def make_call(self, caller: int, target: AgentId, request: e.CallMade, line: str) -> Entry:
         """Decide and append a call; its entry."""
+
+    def control(self, agent: Agent, verb: str, target_id: str, argument: int, text: str) -> tuple[bool, bytes]:
+        """Do what one agent wants done to another: whether it was, and the encoded result or failure."""
 
     def incarnation(self, uid: int) -> str:
         """The incarnation text of an agent, for promise ids."""

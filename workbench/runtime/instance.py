@@ -10,19 +10,20 @@ operation, so an oplog that ends in the middle of a run (a fork's, for one) goes
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from hashlib import blake2b
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
 from workbench.core import decisions
 from workbench.core.lineage import Cursor
-from workbench.core.state import Agent, Promise
+from workbench.core.nouns import Agent, Promise
 from workbench.errors import (
     DeadlockError,
     DecodingError,
     DivergenceError,
     PromiseNotFound,
+    RefusedError,
     StalledError,
 )
 from workbench.ids import AgentId, PromiseId
@@ -35,13 +36,13 @@ from workbench.model.failure import decode_failure, encode_failure, exception_of
 from workbench.model.places import place_name
 from workbench.runtime.agent_loop import AgentLoop, TimerHandle
 from workbench.runtime.blocking import fail, run_blocking
+from workbench.runtime.clock import LAST_SECOND
 from workbench.runtime.current import calling_line, current
 from workbench.runtime.host import Host
 from workbench.runtime.pending import Pending
+from workbench.runtime.snapshots import restored, taken
 from workbench.runtime.steps import StepWork
 
-LAST_SECOND: Final = 9e9
-"""Timers are due by the year 2255 at the latest; nanoseconds from then on would not fit into 64 bits."""
 CLEANUP_ROUNDS: Final = 100
 """How often tasks that outlive their invocation are cancelled before the agent counts as stuck."""
 
@@ -50,12 +51,16 @@ class Stopped(BaseException):
     """Raised into agent code that may not go on; not an `Exception`, so that `except Exception` lets it through."""
 
 
+class RehearsedError(Stopped):
+    """A rehearsal has come to the end of the oplog: what the code asks for next would be new."""
+
+
 class Instance:
     """The live object behind an agent; see the module's text."""
 
     __slots__ = (
-        "agent", "cursor", "draws", "host", "invocation", "loop", "method", "object", "pending", "root", "stopped",
-        "timers", "type", "wall", "work",
+        "agent", "cursor", "draws", "host", "invocation", "loop", "method", "object", "pending", "rehearsing", "root",
+        "stopped", "timers", "type", "wall", "work",
     )  # fmt: skip
 
     def __init__(self, host: Host, agent: Agent, agent_type: AgentType) -> None:
@@ -74,12 +79,18 @@ class Instance:
         self.draws = 0
         self.wall = 0
         self.stopped: BaseException | None = None
+        self.rehearsing = False
 
     # ---- deliveries ----------------------------------------------------------------------------------------------
 
-    def replay(self, oplog: Sequence[Entry]) -> None:
-        """Rebuild the agent from its oplog; goes on live where the oplog ends in the middle of a run."""
-        cursor = self.cursor = Cursor(oplog)
+    def replay(self, oplog: Sequence[Entry], forked: Collection[tuple[int, int]] = ()) -> None:
+        """Rebuild the agent from its oplog; goes on live where the oplog ends in the middle of a run.
+
+        Args:
+            oplog: along the agent's lineage, from the beginning or from a snapshot that was restored.
+            forked: where the lineage left its sources by `fork()`, see `lineage.forked_at`.
+        """
+        cursor = self.cursor = Cursor(oplog, forked)
         while self.stopped is None and (entry := cursor.peek()) is not None:
             if type(entry.body) is not e.InvocationStarted and type(entry.body) not in _DELIVER:
                 self._note_divergence(entry, "nothing more", "")
@@ -87,6 +98,28 @@ class Instance:
             cursor.take()
             self.deliver(entry)
         self.cursor = None
+
+    def rehearse(self, oplog: Sequence[Entry], forked: Collection[tuple[int, int]]) -> BaseException | None:
+        """Replay without any effect, also where the oplog ends: None when the code asks for all that it holds."""
+        self.rehearsing = True
+        self.replay(oplog, forked)
+        return None if isinstance(self.stopped, RehearsedError) else self.stopped
+
+    def restore(self, entry: Entry) -> Exception | None:
+        """Begin with the object of a snapshot; the error when that cannot be."""
+        try:
+            self.object = restored(self.type, self.agent.agent_id, cast("e.SnapshotTaken", entry.body))
+        except Exception as error:  # noqa: BLE001 - a loader is user code, and an old snapshot may hold anything
+            return error
+        return None
+
+    def snapshot(self) -> e.SnapshotTaken | None:
+        """The object's state, when the agent is idle; None, with a warning in the log, when it cannot be copied."""
+        outer, current.instance = current.instance, None
+        try:
+            return taken(self.type, self.object)
+        finally:
+            current.instance = outer
 
     def deliver(self, entry: Entry) -> None:
         """Give the agent one recorded delivery, and run its code until it is quiet."""
@@ -121,7 +154,7 @@ class Instance:
         """The first thing of an invocation: construct the object if there is none yet, and start the method."""
         loop = self.loop
         try:
-            if self.object is None:
+            if self.object is None or self.type.ephemeral:
                 self.object = self.type.construct(self.agent.agent_id)
             method = self.method = self.type.method(body.method)
             value: Any = decode(body.value, method.takes)
@@ -154,7 +187,10 @@ class Instance:
     def _on_promise(self, _entry: Entry, body: e.PromiseDelivered) -> None:
         future = self.pending.pop(body.op)
         future.instance = None
-        future.set_result(body.value)
+        if body.ok:
+            future.set_result(body.value)
+        else:
+            future.set_exception(exception_of(decode_failure(body.value)))
         if future.together is not None:
             future.together.member_ended()
 
@@ -231,6 +267,9 @@ class Instance:
             return None
         entry = cursor.peek()
         if entry is None:
+            if self.rehearsing:
+                self.stopped = RehearsedError()
+                raise self.stopped
             return None
         if type(entry.body) is not kind:
             self._diverge(entry, asked, calling_line())
@@ -264,9 +303,7 @@ class Instance:
         self.pending[entry.index] = future
         return future
 
-    def call(
-        self, target: AgentId, parameters: str, request: e.CallMade, known: KnownTypes, line: str
-    ) -> Pending | None:
+    def call(self, target: AgentId, request: e.CallMade, known: KnownTypes, line: str) -> Pending | None:
         """Call (`request.awaited`) or trigger a method of an agent; the future of a call."""
         asked = f"call {request.target_id}.{request.method}"
         agent = self.agent
@@ -274,7 +311,7 @@ class Instance:
             return self._refuse_self_call(request, line)
         entry = self._expect(e.CallMade, asked)
         if entry is None:
-            entry = self.host.make_call(agent.uid, target, parameters, request, line)
+            entry = self.host.make_call(agent.uid, target, request, line)
         else:
             then: Any = entry.body
             now = (request.target_id, request.method, request.value, request.awaited, request.key)
@@ -293,6 +330,67 @@ class Instance:
         future.instance, future.op, future.known, future.together = None, 0, NOTHING_KNOWN, None
         future.set_exception(error)
         return future
+
+    def schedule(self, request: e.CallScheduled, line: str) -> int:
+        """Have a method invoked later; the `seq` that names the schedule."""
+        asked = f"schedule {request.target_id}.{request.method}"
+        entry = self._expect(e.CallScheduled, asked)
+        if entry is None:
+            return self.host.append(self.agent.uid, request, line).seq
+        then: Any = entry.body
+        if (then.target_id, then.method, then.value, then.due, then.key) != (
+            request.target_id, request.method, request.value, request.due, request.key,
+        ):  # fmt: skip
+            same = (then.target_id, then.method) == (request.target_id, request.method)
+            self._diverge(entry, f"{asked} with other arguments" if same else asked, line)
+        return entry.seq
+
+    def cancel_schedule(self, seq: int) -> bool:
+        """Take a schedule back; whether it was still pending."""
+        entry = self._expect(e.ScheduleCancelled, f"to cancel schedule {seq}")
+        if entry is None:
+            entry = self.host.append(*decisions.cancel_schedule(self.host.state, seq, self.agent.uid), calling_line())
+        body: Any = entry.body
+        if body.schedule != seq:
+            self._diverge(entry, f"to cancel schedule {seq}", calling_line())
+        return bool(body.pending)
+
+    def control(self, verb: str, target_id: str, argument: int, text: str = "") -> Any:
+        """Delete, interrupt, resume, revert or fork another agent; the answer.
+
+        Raises:
+            UnknownAgentError: no such agent.
+            RefusedError: it cannot be done to this agent as it stands.
+        """
+        asked = f"{verb} {target_id}"
+        entry = self._expect(e.ControlMade, asked)
+        if entry is None:
+            ok, value = self.host.control(self.agent, verb, target_id, argument, text)
+            body = e.ControlMade(verb, target_id, argument, ok, value)
+            entry = self.host.append(self.agent.uid, body, calling_line())
+        then: Any = entry.body
+        if (then.verb, then.target_id, then.argument) != (verb, target_id, argument):
+            self._diverge(entry, asked, calling_line())
+        if not then.ok:
+            raise exception_of(decode_failure(then.value))
+        return decode(then.value, NOTHING_KNOWN)
+
+    def begin_region(self) -> int:
+        """Begin an atomic region; the index that names it."""
+        entry = self._expect(e.RegionBegun, "an atomic region")
+        if entry is None:
+            entry = self.host.append(self.agent.uid, e.RegionBegun(), calling_line())
+        return entry.index
+
+    def end_region(self, begun: int) -> None:
+        """End the atomic region that began at this index."""
+        if self.stopped is not None:
+            return  # what unwinds an agent that was stopped ends nothing
+        entry = self._expect(e.RegionEnded, "the end of an atomic region")
+        if entry is None:
+            self.host.append(self.agent.uid, e.RegionEnded(begun), calling_line())
+        elif entry.body.op != begun:  # type: ignore[attr-defined]
+            self._diverge(entry, "the end of another atomic region", calling_line())
 
     def drop(self, future: Pending) -> None:
         """The code stopped waiting for an operation."""
@@ -406,6 +504,12 @@ class Instance:
         """Clone this agent at this line: whether this is the fork, and the fork's phantom id."""
         entry = self._expect(e.ForkMade, "fork")
         if entry is None:
+            if self.agent.regions:
+                raise RefusedError(
+                    f"fork of {self.agent.text}",
+                    f"the atomic region that began at index {self.agent.regions[0]} is open",
+                    "fork before or after the region",
+                )
             fork_id = self.agent.agent_id.with_phantom(self.host.new_phantom_id())
             drafts = decisions.fork(self.host.state, self.agent, fork_id)
             entry = self.host.append_all(drafts, calling_line())[0]
@@ -464,7 +568,7 @@ class Instance:
 
     def discard(self) -> None:
         """Forget the object and its tasks. The `finally` blocks that Python runs then can do nothing durable."""
-        self.stopped = self.stopped or Stopped()
+        self.stopped, self.rehearsing = self.stopped or Stopped(), False
         for future in self.pending.values():
             future.instance = None
         outer, current.instance = current.instance, self

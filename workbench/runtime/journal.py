@@ -8,14 +8,14 @@ entries that led to it are committed. What stays inside (agent to agent) does no
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, Protocol
 
-from workbench.core import decisions
 from workbench.core.decisions import Draft
-from workbench.core.state import Agent, Invocation, State
-from workbench.ids import AgentId
+from workbench.core.lineage import Segment
+from workbench.core.nouns import Agent, Invocation
+from workbench.core.state import State
 from workbench.model import entries as e
 from workbench.model.entries import Body, Entry
 from workbench.runtime.clock import Clock
@@ -38,7 +38,22 @@ class Listener(Protocol):
         """One of the entries in `HEARD` was applied; `before` is the invocation that the agent ran until then."""
 
 
-HEARD: Final = frozenset({e.InvocationFinished, e.CallMade, e.PromiseCompleted, e.WaitDropped})
+HEARD: Final = frozenset(
+    {
+        e.InvocationFinished,
+        e.CallMade,
+        e.PromiseCompleted,
+        e.WaitDropped,
+        e.AgentFailed,
+        e.AgentDeleted,
+        e.AgentInterrupted,
+        e.AgentReverted,
+        e.InvocationCancelled,
+        e.CallScheduled,
+        e.ScheduleCancelled,
+        e.ScheduleFired,
+    }
+)
 """What matters outside the state too."""
 
 
@@ -68,6 +83,7 @@ class Journal:
         self.broken: BaseException | None = None
         """Why the log can no longer be written."""
         self._buffer: list[Entry] = []
+        self._handed_over: Sequence[Entry] = ()
         self._releases: deque[tuple[int, Callable[[], object]]] = deque()
         self._unacknowledged: dict[Future[Any], int] = {}
         self._writer = Writer(log, written)
@@ -116,13 +132,20 @@ class Journal:
         """Stamp, apply and keep the entries of one decision."""
         return [self.append(uid, body, line) for uid, body in drafts]
 
-    def make_call(self, caller: int, target: AgentId, parameters: str, request: e.CallMade, line: str) -> Entry:
-        """Decide and append a call; its entry."""
-        entry = self.append_all(decisions.call(self.state, caller, target, parameters, request), line)[-1]
-        agent = self.state.agents[entry.body.target]  # type: ignore[attr-defined] # it is a `CallMade`
-        if agent.id is None:
-            agent.id = target  # saves parsing it
-        return entry
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    def read_oplog(self, parts: Iterable[Segment]) -> list[Entry]:
+        """An agent's entries, those that are not committed yet included."""
+        found: list[Entry] = []
+        for uid, first, last in parts:
+            committed = self.committed
+            found += [entry for entry in self.log.read_oplog(uid, first, last) if entry.seq <= committed]
+            found += [
+                entry
+                for entry in (*self._handed_over, *self._buffer)
+                if entry.agent == uid and first <= entry.index <= last and entry.seq > committed
+            ]
+        return found
 
     # ---- committing ----------------------------------------------------------------------------------------------
 
@@ -135,6 +158,7 @@ class Journal:
         """Hand all new entries to the writer, unless it has a batch already."""
         if self._buffer and not self.writing and not self.halted and self.broken is None:
             batch, self._buffer = self._buffer, []
+            self._handed_over = batch
             self.writing = True
             reach("batch.handover")
             self._writer.put(batch)
@@ -142,6 +166,7 @@ class Journal:
     def confirm(self, batch: Sequence[Entry]) -> None:
         """The writer has committed a batch: publish it, and release what waited for it."""
         self.committed = batch[-1].seq
+        self._handed_over = ()
         reach("feed.publish")
         self.feed.publish(batch)
         releases = self._releases
@@ -172,6 +197,7 @@ class Journal:
     def drop_unwritten(self) -> None:
         """Lose the entries that no batch holds, as a crash does."""
         self._buffer.clear()
+        self._handed_over = ()
 
     def drop_releases(self) -> "tuple[Future[Any], ...]":
         """Forget what waits for a commit; the futures that will not be settled now."""

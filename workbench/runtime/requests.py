@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from workbench.core import decisions
-from workbench.core.state import ROOT_UID, Invocation
+from workbench.core.nouns import ROOT_UID, Invocation
 from workbench.errors import PromiseNotFound
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
@@ -45,7 +45,6 @@ class Requests:
     def invoke(
         self,
         target: AgentId,
-        parameters: str,
         request: e.CallMade,
         known: KnownTypes,
         line: str,
@@ -56,7 +55,7 @@ class Requests:
         accepted: list[tuple[Invocation, int]] = []
 
         def accept() -> None:
-            entry = self._journal.make_call(ROOT_UID, target, parameters, request, line)
+            entry = self._engine.make_call(ROOT_UID, target, request, line)
             invocation: Any = self._journal.state.accepted  # made or joined by this entry
             accepted.append((invocation, entry.index))
             self._engine.contexts.setdefault(invocation.seq, context)
@@ -97,6 +96,33 @@ class Requests:
 
         self._door.post(watch)
         return future
+
+    # ---- schedules, keys, lives ------------------------------------------------------------------------------------
+
+    def schedule(self, request: e.CallScheduled, line: str) -> int:
+        """Have a method invoked later; the `seq` that names the schedule."""
+        number: int = self._door.ask(lambda: self._journal.append(ROOT_UID, request, line).seq).result()
+        return number
+
+    def cancel_schedule(self, seq: int, line: str) -> bool:
+        """Take a schedule back; whether it was still pending."""
+
+        def cancel() -> bool:
+            uid, body = decisions.cancel_schedule(self._journal.state, seq, ROOT_UID)
+            self._journal.append(uid, body, line)
+            return body.pending
+
+        pending: bool = self._door.ask(cancel).result()
+        return pending
+
+    def cancel(self, agent_id: str, key: str) -> bool:
+        """Withdraw a queued invocation by its key."""
+        cancelled: bool = self._door.ask(lambda: self._engine.controls.cancel(agent_id, key)).result()
+        return cancelled
+
+    def control(self, verb: str, agent_id: str, argument: int, text: str) -> "Future[Any]":
+        """Delete, interrupt, resume, revert or fork an agent; see `Controls.do`."""
+        return self._door.ask(lambda: self._engine.controls.do(verb, agent_id, argument, text))
 
     # ---- promises ----------------------------------------------------------------------------------------------------
 

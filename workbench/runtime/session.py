@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from workbench.core.lineage import segments
-from workbench.core.state import ROOT_UID, Agent, status_of
+from workbench.core.nouns import ROOT_UID, Agent, status_of
 from workbench.errors import SessionClosedError, UnknownAgentError
 from workbench.ids import AgentId
 from workbench.model.agent_type import registry
@@ -148,14 +148,13 @@ class Session:
     def invoke(
         self,
         target: AgentId,
-        parameters: str,
         request: CallMade,
         known: KnownTypes,
         line: str,
         context: contextvars.Context,
     ) -> "Future[Any]":
         """Call or trigger a method from outside; for clients."""
-        return self.thread.requests.invoke(target, parameters, request, known, line, context)
+        return self.thread.requests.invoke(target, request, known, line, context)
 
     async def result(self, agent_id: AgentId | str) -> Any:
         """The result of an agent's present invocation, or else of its last: how one reads what a fork returned.
@@ -204,7 +203,7 @@ class Session:
 
         def read() -> list[AgentInfo]:
             agents = thread.state.agents
-            return [self._info(a, agents) for a in agents.values() if a.uid != ROOT_UID]
+            return [self._info(a, agents) for a in agents.values() if a.uid != ROOT_UID and not a.deleted]
 
         found: list[AgentInfo] = thread.ask(read).result()
         return found

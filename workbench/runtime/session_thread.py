@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final
 
-from workbench.core.state import State, Step
+from workbench.core.nouns import Step
+from workbench.core.state import State
 from workbench.errors import CrashedError, SessionClosedError
 from workbench.model.agent_type import AgentType, Registry
 from workbench.model.entries import Entry
@@ -198,7 +199,12 @@ class SessionThread:
             self._rest()
 
     def _timer_due(self, uid: int, op: int) -> None:
-        self.engine.due(uid, op)
+        """A timer of an agent is due; one of uid 0 is a schedule, by its `seq`."""
+        if uid:
+            self.engine.due(uid, op)
+        else:
+            self.journal.tick()
+            self.engine.controls.fire(op)
         self._schedule_turn()
 
     def _step_done(self, step: Step, outcome: Outcome) -> None:
@@ -243,7 +249,7 @@ class SessionThread:
 
     def _open(self) -> None:
         recovery.fold(self.journal, self._identity)
-        recovery.take_up(self.state, self.engine, self.timers, self._registry)
+        recovery.take_up(self.state, self.engine, self.timers)
         self.timers.fire_due(self.clock.wall())
         self._schedule_turn()
 

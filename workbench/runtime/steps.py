@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from workbench.core.state import Step
+from workbench.core.nouns import Step
 from workbench.model.codec import KnownTypes, encode
 from workbench.model.failure import encode_failure
 from workbench.runtime.journal import Journal
@@ -95,12 +95,25 @@ class Steps:
             del self._under_way[origin]
             reach("step.done")
             self._ended(step, outcome)
-            if not self._under_way:
-                waiting, self._when_none = self._when_none, []
-                for action in waiting:
-                    action()
+            self._tell_none()
 
-        self._journal.release(lambda: self._runner.run(agent_id, work, known, context, done))
+        def run() -> None:
+            if self._under_way.get(origin) is token:
+                self._runner.run(origin, agent_id, work, known, context, done)
+
+        self._journal.release(run)
+
+    def cancel(self, step: Step) -> None:
+        """Listen to this one no more, and stop it if that can be done."""
+        if self._under_way.pop(step.origin, None) is not None:
+            self._runner.cancel(step.origin)
+            self._tell_none()
+
+    def _tell_none(self) -> None:
+        if not self._under_way:
+            waiting, self._when_none = self._when_none, []
+            for action in waiting:
+                action()
 
     def forget(self) -> None:
         """Listen to none of those under way any more, as after a crash."""
@@ -118,10 +131,11 @@ class StepRunner:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._pool: ThreadPoolExecutor | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[tuple[int, int], asyncio.Task[None]] = {}
 
     def run(
         self,
+        origin: tuple[int, int],
         agent_id: str,
         work: StepWork,
         known: KnownTypes,
@@ -132,8 +146,8 @@ class StepRunner:
         context = context.copy() if context is not None else contextvars.Context()
         if inspect.iscoroutinefunction(work.function):
             task = self._loop.create_task(self._run_async(agent_id, work, known, done), context=context)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[origin] = task
+            task.add_done_callback(lambda _: self._tasks.pop(origin, None))
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="workbench-step")
@@ -161,9 +175,15 @@ class StepRunner:
             outcome = False, encode_failure(error, agent_id, work.name)
         done(outcome)
 
+    def cancel(self, origin: tuple[int, int]) -> None:
+        """Cancel a coroutine that runs; a thread ends by itself."""
+        task = self._tasks.pop(origin, None)
+        if task is not None:
+            task.cancel()
+
     def abandon(self) -> None:
         """Stop waiting for what runs; as a crash would. Threads end by themselves and are not listened to."""
-        for task in self._tasks:
+        for task in tuple(self._tasks.values()):
             task.cancel()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)

@@ -4,7 +4,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final
 
-from workbench.core.state import Invocation, Promise, State
+from workbench.core.nouns import Invocation, Promise
+from workbench.core.state import State
 from workbench.model.codec import KnownTypes, decode
 from workbench.model.failure import decode_failure, exception_of
 from workbench.runtime.journal import Journal
@@ -65,6 +66,11 @@ class Watchers:
         """Tell all who wait for this invocation."""
         for watcher in self._watchers.pop((invocation.target, invocation.seq), ()):
             self._tell(watcher, ok=invocation.ok, value=invocation.value)
+
+    def promise_ended(self, promise: Promise) -> None:
+        """Tell all who wait for this promise that it is no more."""
+        for watcher in self._watchers.pop((promise.owner, -promise.index), ()):
+            self._tell(watcher, ok=False, value=promise.value)
 
     def promise_completed(self, owner: int, index: int, value: bytes) -> None:
         """Tell all who wait for this promise."""

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from workbench.core.state import ROOT_UID, Agent, Matter, State, Wait
+from workbench.core.nouns import ROOT_UID, Agent, Matter, Wait
+from workbench.core.state import State
 from workbench.errors import WorkbenchError
 from workbench.model.failure import decode_failure, exception_of
 from workbench.runtime.session import Session

@@ -2,8 +2,8 @@
 
 from tests.unit.core.test_waits import Script
 from workbench.core import decisions
-from workbench.core.lineage import Cursor, Segment, segments
-from workbench.core.state import ROOT_UID
+from workbench.core.lineage import Cursor, Segment, forked_at, segments
+from workbench.core.nouns import ROOT_UID
 from workbench.ids import AgentId
 from workbench.model import entries as e
 from workbench.model.entries import Entry
@@ -67,9 +67,8 @@ def test_the_cursor_tells_the_sides_apart() -> None:
     script.call(ROOT_UID, uid)
     before = script.put(uid, e.PromiseCreated())
     made, forked = fork(script, uid, 1)
-    own = Entry(99, forked, made.index + 1, 0, 0, 0, 0, "", e.AgentForked("A()[x]", uid, made.index, inside=True))
-    assert Cursor([before, made, own]).is_fork_side(made)
-    assert not Cursor([before, made]).is_fork_side(made)
+    assert Cursor([before, made], forked_at(script.state, forked)).is_fork_side(made)
+    assert not Cursor([before, made], forked_at(script.state, uid)).is_fork_side(made)
 
 
 def test_the_cursor_steps_over_hints() -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from tests.unit.core.test_waits import Script
 from workbench.core import decisions
-from workbench.core.state import ROOT_UID, State, status_of
+from workbench.core.nouns import ROOT_UID, status_of
+from workbench.core.state import State
 from workbench.ids import AgentId
 from workbench.model import entries as e
 from workbench.model.entries import KINDS, ROLES, decode_body, encode_body
@@ -137,7 +138,7 @@ def test_a_call_creates_its_target_once() -> None:
     script = Script()
     request = e.CallMade(0, "W(1)", "m", b"\x90", awaited=True)
     for expected in (2, 1):
-        drafts = decisions.call(script.state, ROOT_UID, AgentId("W", (1,)), "[1]", request)
+        drafts = decisions.call(script.state, ROOT_UID, AgentId("W", (1,)), request)
         assert len(drafts) == expected
         for draft in drafts:
             script.put(*draft)

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from workbench.core.state import ROOT_UID, Invocation, State
+from workbench.core.nouns import ROOT_UID, Invocation
+from workbench.core.state import State
 from workbench.core.waits import find_deadlock
 from workbench.model import entries as e
 from workbench.model.entries import Body, Entry
@@ -16,7 +17,7 @@ class Script:
     def __init__(self) -> None:
         self.state = State()
         self.written: list[Entry] = []
-        self.put(1, e.AgentCreated("Session()", "Session", "[]", 0))
+        self.put(1, e.AgentCreated("Session()", "Session", 0))
 
     def put(self, uid: int, body: Body, invocation: int = 0) -> Entry:
         agent = self.state.agents.get(uid)
@@ -27,7 +28,7 @@ class Script:
         return entry
 
     def agent(self, name: str) -> int:
-        return self.put(self.state.seq + 1, e.AgentCreated(f"{name}()", name, "[]", ROOT_UID)).agent
+        return self.put(self.state.seq + 1, e.AgentCreated(f"{name}()", name, ROOT_UID)).agent
 
     def call(self, caller: int, target: int) -> int:
         """A call; the target starts it when it is free."""

@@ -1,0 +1,88 @@
+"""Which code an agent runs: the newest of its type when its oplog replays on it, else the code it has run so far.
+
+An edited cell defines an agent type anew. New agents take the new code. An agent that exists is *rehearsed* on it when
+it is next served: its oplog is replayed without any effect. If the code asks for all that the oplog holds, the agent is
+updated; else it stays with its old class, as long as this process has it. The source text in the store is for people:
+it is never run, because a store may come from somebody else.
+"""
+
+import logging
+from typing import Protocol
+
+from workbench.core.nouns import ROOT_UID, Agent
+from workbench.model import entries as e
+from workbench.model.agent_type import AgentType, Registry
+from workbench.model.failure import encode_failure
+from workbench.runtime.journal import Journal
+
+logger = logging.getLogger("workbench")
+
+
+class Rehearsal(Protocol):
+    """Who can replay an agent on other code: the engine."""
+
+    def rehearse(self, agent: Agent, agent_type: AgentType) -> BaseException | None:
+        """None when the code asks for all that the oplog holds."""
+
+
+class Revisions:
+    """The code of agents. On the session's thread only."""
+
+    def __init__(self, journal: Journal, registry: Registry) -> None:
+        self._journal, self._registry = journal, registry
+        self._known: dict[str, tuple[int, bool]] = {}
+
+    def forget(self, name: str) -> None:
+        """A class of this name was defined anew."""
+        self._known.pop(name, None)
+
+    def forget_all(self) -> None:
+        """The store's entries may be fewer than they were, after a crash."""
+        self._known.clear()
+
+    def of_new(self, type_name: str) -> tuple[int, bool]:
+        """The revision of an agent that comes into being, 0 for unknown code; and whether it is ephemeral."""
+        found = self._known.get(type_name)
+        if found is None:
+            agent_type = self._registry.find(type_name)
+            if agent_type is None:
+                return 0, False
+            found = self._known[type_name] = self._number(agent_type), agent_type.ephemeral
+        return found
+
+    def _number(self, agent_type: AgentType) -> int:
+        """The `seq` of the entry that tells of this code; made when there is none, 0 for code that has no hash."""
+        if not agent_type.code:
+            return 0
+        state = self._journal.state
+        number = state.codes.get((agent_type.name, agent_type.code))
+        if number is None:
+            body = e.TypeDefined(agent_type.name, agent_type.code, agent_type.source)
+            number = self._journal.append(ROOT_UID, body).seq
+        return number
+
+    def of_existing(self, agent: Agent, rehearsal: Rehearsal | None) -> AgentType:
+        """The class an agent is to run on; notes in the log when that changes.
+
+        Args:
+            agent: whose class is defined.
+            rehearsal: who can try the newest code; None for an agent that has done nothing yet.
+        """
+        newest = self._registry.get(agent.type_name)
+        number, _ = self.of_new(agent.type_name)
+        if not number or number == agent.revision:
+            return newest
+        if agent.misfit != number:
+            error = rehearsal.rehearse(agent, newest) if rehearsal is not None else None
+            failure = b"" if error is None else encode_failure(error, agent.text, "")
+            self._journal.append_to(agent, e.AgentUpdated(number, error is None, failure), "", 0)
+            if error is None:
+                return newest
+            logger.warning(
+                "%s keeps the code it has: its oplog does not replay on the class as it is defined now (%s). To have "
+                "the new code: client.revert(to=...) to before that index, client.fork(at=...) there, client.delete().",
+                agent.text,
+                error,
+            )
+        _, code = self._journal.state.revisions.get(agent.revision, ("", ""))
+        return self._registry.earlier(agent.type_name, code) or newest
