@@ -30,18 +30,58 @@ def violations(entries: Sequence[Entry], *, at_rest: bool = True) -> list[str]:
         at_rest: also demand that every accepted invocation has ended, was withdrawn, waits, or has a stopped agent.
     """
     wrong = _gaps(entries)
-    wrong += _repeated(entries, e.InvocationStarted, "started")
-    wrong += _repeated(entries, e.InvocationFinished, "finished")
-    accepted = {x.seq: x for x in entries if isinstance(x.body, e.CallMade)}
+    kept = _kept(entries)
+    wrong += _repeated(kept, e.InvocationStarted, "started")
+    wrong += _repeated(kept, e.InvocationFinished, "finished")
+    accepted = {x.seq: x for x in entries if isinstance(x.body, e.CallMade | e.ScheduleFired)}
     wrong += [
         f"entry {x.seq}: invocation {x.invocation} started and was never accepted"
         for x in entries
         if isinstance(x.body, e.InvocationStarted) and x.invocation not in accepted
     ]
-    wrong += _doubled_operations(entries)
+    wrong += _repeated_schedules(entries)
+    wrong += _doubled_operations(kept)
+    wrong += _after_the_end(entries)
     wrong += _promises(entries)
     if at_rest:
         wrong += _left_over(entries)
+    return wrong
+
+
+def _kept(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that no revert took back."""
+    dropped: dict[int, list[tuple[int, int]]] = {}
+    for x in entries:
+        if isinstance(x.body, e.AgentReverted):
+            dropped.setdefault(x.agent, []).append((x.body.last, x.index))
+    return [x for x in entries if not any(last < x.index <= at for last, at in dropped.get(x.agent, ()))]
+
+
+def _repeated_schedules(entries: Iterable[Entry]) -> list[str]:
+    """A schedule comes once at most, and not after it was cancelled."""
+    made: set[int] = set()
+    over: set[int] = set()
+    wrong = []
+    for x in entries:
+        body = x.body
+        if isinstance(body, e.CallScheduled):
+            made.add(x.seq)
+        elif isinstance(body, e.ScheduleFired) or (isinstance(body, e.ScheduleCancelled) and body.pending):
+            if body.schedule not in made or body.schedule in over:
+                wrong.append(f"entry {x.seq}: schedule {body.schedule} was over or never made")
+            over.add(body.schedule)
+    return wrong
+
+
+def _after_the_end(entries: Iterable[Entry]) -> list[str]:
+    """A deleted agent writes nothing more."""
+    ended: set[int] = set()
+    wrong = []
+    for x in entries:
+        if x.agent in ended:
+            wrong.append(f"entry {x.seq}: agent {x.agent} was deleted before")
+        if isinstance(x.body, e.AgentDeleted):
+            ended.add(x.agent)
     return wrong
 
 
@@ -91,57 +131,110 @@ def _promises(entries: Iterable[Entry]) -> list[str]:
             awaited[x.agent, x.index] = body.owner, body.promise
         elif isinstance(body, e.PromiseDelivered):
             made = awaited.get((x.agent, body.op))  # None: awaited before the cut of a fork
-            if made is not None and payload.get(made) != body.value:
+            if body.ok and made is not None and payload.get(made) != body.value:
                 wrong.append(f"entry {x.seq}: delivered another payload than promise {made} was completed with")
     wrong += [f"promise {key} was completed first {n} times" for key, n in first.items() if n > 1]
     return wrong
 
 
-def _left_over(entries: Iterable[Entry]) -> list[str]:
-    """Started and not finished, though the agent waits for nothing."""
-    running: dict[int, int] = {}
-    waits: Counter[int] = Counter()
-    queued: dict[int, list[int]] = {}
-    stopped = set()
-    keys: set[tuple[int, str]] = set()
-    for x in entries:
-        body = x.body
+class _Open:
+    """What is under way while a log is read: kept apart from the runtime's own state on purpose."""
+
+    def __init__(self) -> None:
+        self.running: dict[int, int] = {}
+        self.waits: dict[int, set[int]] = {}
+        self.queued: dict[int, list[int]] = {}
+        self.stopped: set[int] = set()
+        self.standing: set[int] = set()
+        self.keys: dict[int, dict[str, int]] = {}
+        self.started: dict[int, int] = {}
+        self.schedules: dict[int, e.CallScheduled] = {}
+
+    def accept(self, target: int, seq: int, key: str | None) -> None:
+        known = key is not None and key in self.keys.get(target, ())
+        if key is not None and not known:
+            self.keys.setdefault(target, {})[key] = seq
+        if not known and target not in self.stopped:
+            self.queued.setdefault(target, []).append(seq)
+
+    def wait(self, x: Entry) -> None:
+        self.waits.setdefault(x.agent, set()).add(x.index)
+
+    def take_on(self, uid: int, facts: e.Facts) -> None:
+        self.running.pop(uid, None)
+        if facts.invocation:
+            self.running[uid] = facts.invocation
+        self.waits[uid] = {wait.op for wait in facts.waits}
+
+    def read(self, x: Entry) -> None:  # noqa: C901, PLR0912 - one case per kind
+        uid, body = x.agent, x.body
         match body:
             case e.CallMade():
-                known = body.key is not None and (body.target, body.key) in keys
-                if body.key is not None:
-                    keys.add((body.target, body.key))
-                if not known:
-                    queued.setdefault(body.target, []).append(x.seq)
-                if body.awaited and x.agent != 1:
-                    waits[x.agent] += 1
-            case e.AgentForked():
-                if body.source in running:
-                    running[x.agent] = running[body.source]
-                    waits[x.agent] = waits[body.source]
+                self.accept(body.target, x.seq, body.key)
+                if body.awaited and uid != 1:
+                    self.wait(x)
+            case e.CallScheduled():
+                self.schedules[x.seq] = body
+            case e.ScheduleFired():
+                self.accept(uid, x.seq, self.schedules[body.schedule].key)
+            case e.AgentForked(facts=None):
+                if body.source in self.running:
+                    self.running[uid] = self.running[body.source]
+                    self.waits[uid] = set(self.waits.get(body.source, ()))
+            case e.AgentForked(facts=facts):
+                assert facts is not None
+                self.take_on(uid, facts)
+            case e.AgentReverted():
+                self.take_on(uid, body.facts)
+                self.stopped.discard(uid)
+                self.standing.discard(uid)
+                kept = {k: n for k, n in self.keys.get(uid, {}).items() if self.started.get(n, 0) <= body.facts.seq}
+                self.keys[uid] = kept
+            case e.AgentDeleted():
+                for group in (self.running, self.waits, self.queued, self.keys):
+                    group.pop(uid, None)  # type: ignore[attr-defined]
             case e.InvocationStarted():
-                running[x.agent] = x.invocation
-                queued[x.agent].remove(x.invocation)
+                self.running[uid] = x.invocation
+                self.started[x.invocation] = x.seq
+                self.queued[uid].remove(x.invocation)
             case e.InvocationFinished():
-                running.pop(x.agent, None)
+                self.running.pop(uid, None)
             case e.InvocationCancelled():
-                queued[x.agent].remove(body.invocation)
+                self.queued[uid].remove(body.invocation)
             case e.PromiseAwaited() | e.TimerSet() | e.StepStarted():
-                waits[x.agent] += 1
-            case e.CallDelivered() | e.PromiseDelivered() | e.TimerFired() | e.StepFinished() | e.WaitDropped():
-                waits[x.agent] -= 1
+                self.wait(x)
+            case (
+                e.CallDelivered(op=op)
+                | e.PromiseDelivered(op=op)
+                | e.TimerFired(op=op)
+                | e.StepFinished(op=op)
+                | e.WaitDropped(op=op)
+            ):
+                self.waits.get(uid, set()).discard(op)
             case e.AgentFailed():
-                stopped.add(x.agent)
+                self.stopped.add(uid)
+                self.queued.pop(uid, None)
+            case e.AgentInterrupted():
+                self.standing.add(uid)
+            case e.AgentResumed():
+                self.standing.discard(uid)
             case _:
                 pass
+
+
+def _left_over(entries: Iterable[Entry]) -> list[str]:
+    """Started and not finished, though the agent waits for nothing."""
+    now = _Open()
+    for x in entries:
+        now.read(x)
     wrong = [
         f"agent {uid} stands in invocation {seq} and waits for nothing"
-        for uid, seq in running.items()
-        if waits[uid] <= 0 and uid not in stopped
+        for uid, seq in now.running.items()
+        if not now.waits.get(uid) and uid not in now.stopped | now.standing
     ]
     wrong += [
         f"agent {uid} does not begin what it accepted: {seqs}"
-        for uid, seqs in queued.items()
-        if seqs and uid not in running and uid not in stopped
+        for uid, seqs in now.queued.items()
+        if seqs and uid not in now.running and uid not in now.stopped | now.standing
     ]
     return wrong
