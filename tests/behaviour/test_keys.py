@@ -151,7 +151,7 @@ def test_a_key_is_text(session: wb.Session, wrong: Any) -> None:
         Till.get("t").pay.with_options(key=wrong)
 
 
-# ---- look-up and cancel by key -----------------------------------------------------------------------------------------
+# ---- look-up and cancel by key --------------------------------------------------------------------------------------
 
 
 def test_looking_a_key_up_creates_nothing(session: wb.Session) -> None:
@@ -185,7 +185,7 @@ def test_cancelling_by_key(either: wb.Session) -> None:
     assert wb.run(Till.get("t").pay.with_options(key="queued")(5)) == 5
 
 
-# ---- ephemeral agents -------------------------------------------------------------------------------------------------
+# ---- ephemeral agents -----------------------------------------------------------------------------------------------
 
 
 def test_an_ephemeral_agent_is_new_for_each_invocation(either: wb.Session) -> None:

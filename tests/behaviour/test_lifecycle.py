@@ -61,7 +61,7 @@ def begun(session: wb.Session, agent: str, call: Any) -> Any:
     return task
 
 
-# ---- delete -----------------------------------------------------------------------------------------------------------
+# ---- delete ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_deleted_agent_begins_anew(either: wb.Session) -> None:
@@ -215,7 +215,7 @@ def test_deleting_while_others_call_never_hangs(opened: Opener) -> None:
     assert all(isinstance(o, int) or o is wb.AgentDeletedError for o in outcomes)
 
 
-# ---- interrupt and resume ---------------------------------------------------------------------------------------------
+# ---- interrupt and resume -------------------------------------------------------------------------------------------
 
 
 def test_interrupt_answers_the_caller_and_the_agent_stands(either: wb.Session) -> None:

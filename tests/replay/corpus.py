@@ -812,3 +812,6 @@ def chain(tell: Tell) -> object:
 def equal_keys_join(tell: Tell) -> object:
     tell("keyed", once(Link.get(1).keyed, "k"))
     return [once(Link.get(1).keyed, "k"), once(Link.get(2).keyed, "k"), look(Link.get(100).count())]
+
+
+import tests.replay.lives  # noqa: E402, F401 - the second part of the corpus, which builds on what stands above

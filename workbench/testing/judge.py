@@ -192,7 +192,7 @@ class _Open:
                 self.keys[uid] = kept
             case e.AgentDeleted():
                 for group in (self.running, self.waits, self.queued, self.keys):
-                    group.pop(uid, None)  # type: ignore[attr-defined]
+                    group.pop(uid, None)
             case e.InvocationStarted():
                 self.running[uid] = x.invocation
                 self.started[x.invocation] = x.seq
