@@ -217,7 +217,7 @@ def reverted_into_an_invocation(tell: Tell) -> object:
 
 
 @program
-def forked_at_an_index(tell: Tell) -> object:
+def index_forked(tell: Tell) -> object:
     tell("forks", result := once(Director.get("k").forks))
     return [result, len(forks_of("Actor"))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,10 @@ def test_every_prefix_folds(name: str, finished: Finisher) -> None:
             assert agent.index >= agent.cut
             assert not agent.queue or all(not i.started and not i.settled for i in agent.queue)
             assert state.agents[agent.uid] is agent
-        assert sum(part.last - part.first + 1 for part in segments(state, entry.agent)) == entry.index
+        parts = [range(part.first, part.last + 1) for part in segments(state, entry.agent)]
+        assert all(before.stop <= after.start for before, after in pairwise(parts))
+        if not state.agents[entry.agent].reverts:
+            assert sum(map(len, parts)) == entry.index
 
 
 @each_program

@@ -171,6 +171,9 @@ class Engine:
         self._journal.cause = entry.seq
         instance.deliver(entry)
         self._after_run(agent, slot, instance)
+        every = instance.type.snapshot_every
+        if every and slot.instance is instance and agent.current is None and agent.finished % every == 0:
+            self._take_snapshot(agent, instance)
 
     def _after_run(self, agent: Agent, slot: Slot, instance: Instance) -> None:
         slot.served = self._journal.mono
@@ -179,8 +182,6 @@ class Engine:
         elif agent.current is None:
             if agent.ephemeral:
                 self.put_away(slot)
-            elif instance.type.snapshot_every and agent.finished % instance.type.snapshot_every == 0:
-                self._take_snapshot(agent, instance)
         elif agent.waits and agent.current is not None:
             cycle = find_deadlock(self._journal.state, agent.uid)
             if cycle:
@@ -321,7 +322,7 @@ class Engine:
         """Give up the instances of suspended agents that were last served before this time (monotonic nanoseconds)."""
         state = self._journal.state
         for uid, slot in self.slots.items():
-            if slot.instance is not None and slot.served < before and not slot.scheduled:
+            if slot.instance is not None and slot.served < before and not slot.scheduled and not slot.ready:
                 agent = state.agents[uid]
                 if agent.current is not None and agent.waits and status_of(agent) == "suspended":
                     self.put_away(slot)

@@ -40,6 +40,8 @@ TURN_ENTRIES: Final = 1000
 """Entries after which a turn ends, so that the writer starts early and other callbacks get their share."""
 BACKLOG_ENTRIES: Final = 50_000
 """Uncommitted entries at which serving pauses until the writer has caught up."""
+SUSPEND_AFTER: Final = 10.0
+"""Seconds after which an agent that waits for promises or timers only gives its instance up."""
 
 logger = logging.getLogger("workbench")
 
@@ -88,7 +90,14 @@ class SessionThread:
         asyncio.set_event_loop(self.loop)
         current.serving = True
         self.loop.call_soon(adopt_async_generators)
+        self.loop.call_later(SUSPEND_AFTER, self._suspend)
         self.loop.run_forever()
+
+    def _suspend(self) -> None:
+        """Have agents that have waited for long leave memory; they come back by replay."""
+        if not self.closed:
+            self.engine.put_away_suspended(self.clock.mono() - round(SUSPEND_AFTER * 1e9))
+            self.loop.call_later(SUSPEND_AFTER / 2, self._suspend)
 
     @property
     def here(self) -> bool:
