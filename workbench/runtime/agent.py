@@ -7,6 +7,7 @@ from uuid import UUID
 
 from workbench.errors import AgentTypeError
 from workbench.model.agent_type import AgentType, registry
+from workbench.model.source import revision_of, source_of
 from workbench.runtime import clock
 from workbench.runtime.client import Client
 from workbench.runtime.current import current
@@ -63,6 +64,7 @@ def _agent(cls: _T, *, ephemeral: bool = False, snapshot_every: int = 0) -> _T:
             f"snapshot_every={snapshot_every!r:.80}", "it is no number of invocations", "write snapshot_every=100"
         )
     agent_type = AgentType(cls, ephemeral=ephemeral, snapshot_every=snapshot_every)
+    agent_type.code, agent_type.source = revision_of(cls), source_of(cls)
 
     def get(*args: Any, **kwargs: Any) -> Client:
         """A client of the shared, durable agent with these constructor parameters."""
