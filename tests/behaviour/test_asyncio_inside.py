@@ -502,7 +502,7 @@ def test_agents_run_on_the_sessions_thread_and_apart(session: wb.Session) -> Non
             self.n = n
 
         async def look(self) -> None:
-            seen.append((threading.get_ident(), asyncio.get_running_loop()))
+            seen.append((threading.get_ident(), asyncio.get_running_loop()))  # workbench: deterministic
 
     seen: list[tuple[int, asyncio.AbstractEventLoop]] = []
     wb.run(Where.get(1).look())

@@ -5,18 +5,91 @@
 from __future__ import annotations
 
 import asyncio
+import enum
+import functools
+import gc
 import os
 import random
+import secrets
+import sys
+import threading
 import time
 import uuid
-from typing import Any
+import warnings
+import weakref
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, ClassVar
 
 import workbench as wb
 from workbench.testing import SimulatedClock
 from workbench.testing.channel import Channel
 
 WORDS = [f"word {n}" for n in range(12)]
+ERRORS = [
+    ValueError, TypeError, KeyError, IndexError, OSError, ArithmeticError, ZeroDivisionError, OverflowError,
+    AttributeError, NameError, RuntimeError, TimeoutError,
+]  # fmt: skip
 calls_in_this_process = 0
+settings: dict[str, Any] = {"mode": "one"}
+rates = {"eur": 1}
+fetched: dict[str, int] = {}
+gate = threading.Event()
+
+
+class Colour(enum.Enum):
+    """Members hash by their names."""
+
+    RED = 1
+    GREEN = 2
+    BLUE = 3
+    GREY = 4
+    PINK = 5
+    TEAL = 6
+
+
+class Config:
+    """One for the whole process."""
+
+    instance: ClassVar[Config]
+
+    def __init__(self, retries: int) -> None:
+        self.retries = retries
+
+
+class Thing:
+    """Something that can die."""
+
+
+pool: weakref.WeakValueDictionary[str, Thing] = weakref.WeakValueDictionary()
+
+
+@functools.lru_cache
+def rate(currency: str) -> int:
+    """A rate, looked up once a process."""
+    return rates[currency]
+
+
+def counting() -> Callable[[], int]:
+    """A function that remembers how often it was called."""
+    count = 0
+
+    def call() -> int:
+        nonlocal count
+        count += 1
+        return count
+
+    return call
+
+
+count_calls = counting()
+
+
+def remember(word: str, into: list[str] = []) -> int:  # noqa: B006 - that is the fault
+    """How many words there are by now."""
+    into.append(word)
+    return len(into)
 
 
 @wb.agent
@@ -39,9 +112,10 @@ class Good:
         return self.total
 
 
-@wb.agent
 class Bad:
     """One agent for each kind; `kind` is a method's name too."""
+
+    heard_by_all: ClassVar[list[str]] = []
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -106,30 +180,185 @@ class Bad:
         if os.environ["WB_RUN"] == "one":
             raise ValueError("only once")
 
+    # ---- clocks, chance and ids
+
+    async def _now(self) -> Any:
+        return await Echo.get("now").hear(datetime.now().isoformat())  # noqa: DTZ005
+
+    async def _today_in_this_zone(self) -> Any:
+        return await Echo.get("zone").hear(datetime.fromtimestamp(0).isoformat())  # noqa: DTZ006
+
+    async def _age_of_the_day(self) -> Any:
+        since = datetime.now() - datetime.combine(date.today(), datetime.min.time())  # noqa: DTZ005, DTZ011
+        return await Echo.get("day").hear(since.total_seconds())
+
+    async def _stopwatch(self) -> Any:
+        begun = time.perf_counter()
+        return await Echo.get("stopwatch").hear(time.perf_counter() - begun)
+
+    async def _monotonic_timeout(self) -> None:
+        await asyncio.sleep(1 + time.monotonic() % 1)
+
+    async def _secret(self) -> Any:
+        return await Echo.get("secret").hear(secrets.token_hex(8))
+
+    async def _random_bytes(self) -> Any:
+        return await Echo.get("bytes").hear(os.urandom(8))
+
+    async def _system_random(self) -> Any:
+        return await Echo.get("system").hear(random.SystemRandom().random())
+
+    async def _shuffled(self) -> Any:
+        words = list(WORDS)
+        random.shuffle(words)
+        return await wb.join([Echo.get("shuffled").hear(word) for word in words])
+
+    async def _uuid_of_the_host(self) -> Any:
+        return await Echo.get("uuid1").hear(str(uuid.uuid1()))
+
+    # ---- addresses and orders
+
+    async def _address(self) -> Any:
+        return await Echo.get("address").hear(id(self))
+
+    async def _hash_of_an_object(self) -> Any:
+        return await Echo.get("object").hear(hash(Thing()))
+
+    async def _sorted_by_hash(self) -> Any:
+        return await Echo.get("sorted").hear(sorted(WORDS, key=hash))
+
+    async def _dict_from_a_set(self) -> Any:
+        lengths = {word: len(word) for word in set(WORDS)}
+        return await Echo.get("dict").hear(lengths)
+
+    async def _list_filled_from_a_set(self) -> Any:
+        words = []
+        for word in set(WORDS):
+            words.append(word)  # noqa: PERF402 - as people write it
+        return await Echo.get("list").hear(words)
+
+    async def _any_of_a_set(self) -> Any:
+        return await Echo.get("any").hear(set(WORDS).pop())
+
+    async def _text_of_a_set(self) -> Any:
+        return await Echo.get("text").hear(", ".join(set(WORDS)))
+
+    async def _set_of_enum_members(self) -> Any:
+        return await Echo.get("enum").hear([colour.name for colour in set(Colour)])
+
+    async def _common_keys(self) -> Any:
+        common = dict.fromkeys(WORDS, 1).keys() & dict.fromkeys(WORDS, 2).keys()
+        return [await Echo.get("keys").hear(word) for word in common]
+
+    async def _order_of_exceptions(self) -> None:
+        for word in set(WORDS):
+            raise ERRORS[WORDS.index(word)](word)
+
+    # ---- files, threads, the process
+
+    async def _file_content(self) -> Any:
+        return await Echo.get("file").hear(Path(os.environ["WB_FOLDER"], "rates.txt").read_text())  # noqa: ASYNC240
+
+    async def _files_of_a_folder(self) -> Any:
+        return [await Echo.get("files").hear(name) for name in os.listdir(os.environ["WB_FOLDER"])]  # noqa: PTH208
+
+    async def _thread_timing(self) -> Any:
+        done: list[str] = []
+
+        def work() -> None:
+            gate.wait()
+            done.append("thread")
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(5 if gate.is_set() else 0)
+        return await Echo.get("thread").hear(done)
+
+    async def _thread_number(self) -> Any:
+        return await Echo.get("thread number").hear(threading.get_native_id())
+
+    async def _modules_loaded(self) -> Any:
+        return await Echo.get("modules").hear(len(sys.modules))
+
+    # ---- state of the process
+
+    async def _module_setting(self) -> Any:
+        return await Echo.get("setting").hear(settings["mode"])
+
+    async def _singleton(self) -> Any:
+        return [await Echo.get("singleton").hear(n) for n in range(Config.instance.retries)]
+
+    async def _count_in_a_closure(self) -> Any:
+        return await Echo.get("closure").hear(count_calls())
+
+    async def _mutable_class_attribute(self) -> Any:
+        self.heard_by_all.append(self.kind)
+        return await Echo.get("class").hear(len(self.heard_by_all))
+
+    async def _mutable_default(self) -> Any:
+        return await Echo.get("default").hear(remember("word"))
+
+    async def _memoised(self) -> Any:
+        return await Echo.get("memo").hear(rate("eur"))
+
+    async def _fetched_once_a_process(self) -> int:
+        if "eur" not in fetched:
+            fetched["eur"] = await Echo.get("fetch").hear(1)
+        return fetched["eur"]
+
+    async def _freed(self) -> Any:
+        gc.collect()
+        return await Echo.get("freed").hear(pool.get("thing") is None)
+
+
+with warnings.catch_warnings(record=True) as warned:
+    warnings.simplefilter("always")
+    wb.agent(Bad)
 
 KINDS = [name[1:] for name in vars(Bad) if name.startswith("_") and not name.startswith("__")]
 
 
-def first(channel: Channel, *, store: str) -> None:
+def set_up(run: str, folder: str) -> None:
+    """The state of a process that has worked for a while, or of a fresh one in which some things have changed."""
+    global calls_in_this_process  # noqa: PLW0603
+    first_run = run == "one"
+    os.environ |= {"WB_RUN": run, "WB_FOLDER": folder, "TZ": "UTC" if first_run else "Asia/Tokyo"}
+    time.tzset()
+    random.seed(run)
+    calls_in_this_process = 0 if first_run else 7
+    settings["mode"] = run
+    Config.instance = Config(2 if first_run else 3)
+    Path(folder, "rates.txt").write_text(run)
+    if first_run:
+        rate("eur")
+        rates["eur"] = 2
+        fetched["eur"] = 1
+        count_calls()
+        remember("before")
+        Bad.heard_by_all.append("before")
+        gate.set()
+    else:
+        rates["eur"] = 2
+        Path(folder, "more.txt").touch()
+        pool["thing"] = settings["thing"] = Thing()
+
+
+def first(channel: Channel, *, store: str, folder: str) -> None:
     """Let every agent act once."""
-    global calls_in_this_process
-    os.environ["WB_RUN"], calls_in_this_process = "one", 0
-    random.seed(1)
+    set_up("one", folder)
     with wb.start(store, clock=SimulatedClock(1)) as session:
         for kind in KINDS:
             try:
                 wb.run(Bad.get(kind).act())
-            except ValueError:
+            except wb.InvocationError:
                 channel.tell(kind, "raised")
             wb.run(Good.get().add(1))
         wb.run(session.at_rest())
 
 
-def second(channel: Channel, *, store: str) -> dict[str, Any]:
+def second(channel: Channel, *, store: str, folder: str) -> dict[str, Any]:
     """Call every agent again: what each came to."""
-    global calls_in_this_process
-    os.environ["WB_RUN"], calls_in_this_process = "two", 7
-    random.seed(2)
+    set_up("two", folder)
     found: dict[str, Any] = {}
     with wb.start(store, clock=SimulatedClock(2)) as session:
         for kind in KINDS:

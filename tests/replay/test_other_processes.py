@@ -1,16 +1,13 @@
 # mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
-"""What a fresh process finds: classes that are not defined yet, code that asks for something else."""
+"""What a fresh process finds: classes that are not defined yet."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import workbench as wb
-from tests.replay import nondeterministic
 from workbench.testing import Launcher, SimulatedClock, read_log, violations
 from workbench.testing.arming import die
 from workbench.testing.channel import Channel
@@ -61,35 +58,3 @@ def test_agents_of_an_undefined_class_wait_for_it(launcher: Launcher, tmp_path: 
     assert found.result["after"] == {"Late(1)": "idle"}
     assert found.result["results"] == [[1, 2, "meanwhile"], 3]
     assert violations(read_log(store)) == []
-
-
-@pytest.fixture(scope="module")
-def verdicts(launcher: Launcher, stranger: Launcher, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What became of each nondeterministic agent in a second process."""
-    store = tmp_path_factory.mktemp("nondeterministic") / "store.db"
-    acted = launcher.run(nondeterministic.first, store=str(store))
-    assert not acted.error, acted.error
-    found = stranger.run(nondeterministic.second, store=str(store))
-    assert not found.error, found.error
-    assert violations(read_log(store)) == []
-    result: dict[str, Any] = found.result
-    return result
-
-
-@pytest.mark.parametrize("kind", nondeterministic.KINDS)
-def test_nondeterminism_is_found(kind: str, verdicts: dict[str, Any]) -> None:
-    """Code that read something outside its oplog is stopped, with agent, index, what was and what is."""
-    assert isinstance(verdicts[kind], list), f"{kind} went on as if nothing was: {verdicts[kind]}"
-    agent, index, expected, got, line, text = verdicts[kind]
-    assert agent == f'Bad("{kind}")'
-    assert index >= 3
-    assert expected
-    assert got
-    assert str(index) in text
-    assert kind in {"result_only", "raises_or_not", "fork_or_not"} or "nondeterministic.py" in line
-
-
-def test_only_the_diverging_agents_stop(verdicts: dict[str, Any]) -> None:
-    """The agent beside them goes on, and has all that it had."""
-    assert verdicts["good"] == len(nondeterministic.KINDS) + 1
-    assert set(verdicts["failed"]) == {f'Bad("{kind}")' for kind in nondeterministic.KINDS}

@@ -1,12 +1,14 @@
 """The `@agent` decorator: a plain class becomes an agent type with `get`, `new_phantom` and `get_phantom`."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 from uuid import UUID
 
-from workbench.errors import AgentTypeError
+from workbench.errors import AgentTypeError, DeterminismWarning
 from workbench.model.agent_type import AgentType, registry
+from workbench.model.hazards import hazards_of
 from workbench.model.source import revision_of, source_of
 from workbench.runtime import clock
 from workbench.runtime.client import Client
@@ -52,6 +54,9 @@ def agent(cls: _T | None = None, /, *, ephemeral: bool = False, snapshot_every: 
 
     Raises:
         AgentTypeError: the class cannot be an agent; says why and what to change.
+
+    Warns:
+        DeterminismWarning: a line of it cannot be replayed; `# workbench: deterministic` at its end says that it can.
     """
     if cls is None:
         return lambda c: _agent(c, ephemeral=ephemeral, snapshot_every=snapshot_every)
@@ -65,6 +70,7 @@ def _agent(cls: _T, *, ephemeral: bool = False, snapshot_every: int = 0) -> _T:
         )
     agent_type = AgentType(cls, ephemeral=ephemeral, snapshot_every=snapshot_every)
     agent_type.code, agent_type.source = revision_of(cls), source_of(cls)
+    _warn_of_hazards(cls)
 
     def get(*args: Any, **kwargs: Any) -> Client:
         """A client of the shared, durable agent with these constructor parameters."""
@@ -85,6 +91,12 @@ def _agent(cls: _T, *, ephemeral: bool = False, snapshot_every: int = 0) -> _T:
     cls.__agent_type__ = agent_type  # type: ignore[attr-defined]
     registry.add(agent_type)
     return cls
+
+
+def _warn_of_hazards(cls: type) -> None:
+    """One `DeterminismWarning` for each line that replay cannot repeat, as if that line gave it."""
+    for hazard in hazards_of(cls):
+        warnings.warn_explicit(hazard.message, DeterminismWarning, hazard.filename, hazard.line, cls.__module__)
 
 
 def new_phantom_id() -> UUID:
