@@ -22,9 +22,11 @@ from workbench.errors import (
     AgentInterruptedError,
     AgentRevertedError,
     AgentTypeError,
+    CompensationError,
     CrashedError,
     DeadlockError,
     DecodingError,
+    DeterminismWarning,
     DivergenceError,
     EncodingError,
     InvocationCancelledError,
@@ -32,6 +34,7 @@ from workbench.errors import (
     JobConflictError,
     NotInAgentError,
     OutcomeUnknown,
+    ProcessDiedError,
     PromiseNotFound,
     RaceError,
     RefusedError,
@@ -48,6 +51,7 @@ from workbench.errors import (
     WorkbenchError,
 )
 from workbench.ids import AgentId, PromiseId
+from workbench.model.retry import Retry
 from workbench.runtime.agent import agent
 from workbench.runtime.effects import idempotency_key, log, now, random, self_id, step, uuid4
 from workbench.runtime.forking import ForkDetails, Forked, Original, fork
@@ -65,7 +69,9 @@ from workbench.runtime.promises import (
     create_promise,
     promise_state,
 )
+from workbench.runtime.regions import atomically
 from workbench.runtime.running import run
+from workbench.runtime.sagas import Operation, Transaction, fallible_transaction, infallible_transaction, operation
 from workbench.runtime.session import Session
 
 if TYPE_CHECKING:
@@ -83,6 +89,7 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
     "AgentRevertedError",
     "AgentTypeError",
     "as_completed",
+    "atomically",
     "await_promise",
     "await_promise_json",
     "blocking_await_promise",
@@ -90,18 +97,22 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
     "bounded",
     "complete_promise",
     "complete_promise_json",
+    "CompensationError",
     "CrashedError",
     "create_promise",
     "DeadlockError",
     "DecodingError",
+    "DeterminismWarning",
     "DivergenceError",
     "EncodingError",
+    "fallible_transaction",
     "fan_out",
     "FanOutResults",
     "fork",
     "ForkDetails",
     "Forked",
     "idempotency_key",
+    "infallible_transaction",
     "InvocationCancelledError",
     "InvocationError",
     "JobConflictError",
@@ -109,8 +120,11 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
     "log",
     "NotInAgentError",
     "now",
+    "operation",
+    "Operation",
     "Original",
     "OutcomeUnknown",
+    "ProcessDiedError",
     "promise_state",
     "PromiseId",
     "PromiseNotFound",
@@ -119,6 +133,7 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
     "RaceError",
     "RefusedError",
     "random",
+    "Retry",
     "run",
     "self_id",
     "session",
@@ -135,6 +150,7 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
     "StoreInUseError",
     "StoreReadOnlyError",
     "trace",
+    "Transaction",
     "try_join",
     "UnknownAgentError",
     "UnsupportedError",

@@ -8,6 +8,7 @@ The tree (a test compares it with the classes):
     - `AgentInterruptedError`
     - `AgentRevertedError`
     - `AgentTypeError` (also `TypeError`)
+    - `CompensationError`
     - `DeadlockError`
         - `StalledError`
     - `DecodingError` (also `ValueError`)
@@ -19,6 +20,7 @@ The tree (a test compares it with the classes):
     - `JobConflictError`
     - `NotInAgentError` (also `RuntimeError`)
     - `OutcomeUnknown`
+    - `ProcessDiedError`
     - `PromiseNotFound` (also `LookupError`)
     - `RaceError` (also `ValueError`)
     - `RefusedError`
@@ -32,6 +34,8 @@ The tree (a test compares it with the classes):
         - `StoreReadOnlyError`
     - `UnknownAgentError` (also `LookupError`)
     - `UnsupportedError` (also `NotImplementedError`)
+
+Beside it stands one warning, `DeterminismWarning`: nothing has gone wrong yet.
 """
 
 import builtins
@@ -116,6 +120,14 @@ class PromiseNotFound(WorkbenchError, LookupError):
 
 class OutcomeUnknown(WorkbenchError):
     """A step that may not run twice was under way when the process died; whether it took effect is not known."""
+
+
+class ProcessDiedError(WorkbenchError):
+    """The process that ran a step with `cpu=True` ended before the step did: killed, out of memory, or by itself."""
+
+
+class CompensationError(WorkbenchError):
+    """A transaction failed, and what it had done could not all be undone; its cause is why it failed."""
 
 
 class DeadlockError(WorkbenchError):
@@ -325,3 +337,10 @@ class InvocationGroupError(InvocationError, ExceptionGroup[Exception]):
         return InvocationGroupError(
             self.agent_id, self.method, self.error_type, self.message, self.remote_traceback, tuple(excs)
         )
+
+
+class DeterminismWarning(UserWarning):
+    """A line in an agent's class that replay cannot repeat, such as `time.time()`; given when the class is defined.
+
+    It says what to use instead. A comment `# workbench: deterministic` at the end of the line silences it there.
+    """

@@ -1,10 +1,9 @@
-"""The notebook's commands: `%load_ext workbench`, `%workbench`, `%agents`, `%%fanout`. Parsing and printing."""
+"""The notebook's commands: `%load_ext workbench`, `%agents`, `%oplog`, `%%fanout` and more. Parsing and printing."""
 
 import ast
 import re
 from collections.abc import Callable
-from html import escape
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 from IPython.core.error import UsageError
@@ -12,67 +11,38 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
+from workbench.core.explanation import Why
+from workbench.core.rows import PROMISE_STATES, STATUSES
+from workbench.core.search import FIELDS, SearchError, take_word
+from workbench.errors import UnknownAgentError, WorkbenchError
+from workbench.model.entries import KINDS
 from workbench.model.places import name_file
 from workbench.runtime import nesting
 from workbench.runtime.jobs import FanOutResults, fan_out, observers
-from workbench.runtime.opening import default_session
+from workbench.runtime.opening import default_session, present_session
 from workbench.runtime.running import run
-from workbench.runtime.session import AgentInfo
+from workbench.views.tables import Table, agents_table, forks_table, oplog_table, promises_table
 from workbench.widgets import progress
 from workbench.widgets.show import agent_graph, display_graph
 
+_T = TypeVar("_T")
+
 _OPTIONS: Final = {
     "workbench": ["status", "graph", "nest"],
-    "agents": ["--status", "--type"],
+    "agents": ["--status", "--type", "--name"],
+    "promises": ["--state", "--agent"],
     "fanout": ["--limit", "--into", "--on-error", "--name", "--again"],
 }
-_CHOICES: Final = {"--on-error": ["raise", "collect"], "nest": ["on"]}
+_CHOICES: Final = {
+    "--on-error": ["raise", "collect"],
+    "nest": ["on"],
+    "--status": list(STATUSES),
+    "--state": list(PROMISE_STATES),
+}
+_OF_AN_AGENT: Final = ("oplog", "why")
+"""Magics whose first word is an agent's id."""
+_LINES: Final = ("workbench", "agents", "promises", "forks", "oplog", "why", "crash")
 _FIRST_OPTION: Final = re.compile(r"\s--(?:limit|into|on-error|name|again)\b")
-_AGENTS_SHOWN: Final = 200
-
-
-class Table:
-    """Rows for people: as text, and as HTML in which everything is text."""
-
-    def __init__(self, head: tuple[str, ...], rows: list[tuple[object, ...]], note: str = "") -> None:
-        self.head, self.rows, self.note = head, rows, note
-
-    def __repr__(self) -> str:
-        lines = [self.head, *(tuple(map(str, row)) for row in self.rows)]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
-        text = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        ]
-        return "\n".join([*text, self.note] if self.note else text)
-
-    def _repr_html_(self) -> str:
-        cell = 'style="text-align:left"'
-        head = "".join(f"<th {cell}>{escape(h)}</th>" for h in self.head)
-        rows = "".join(f"<tr>{''.join(f'<td {cell}>{escape(str(c))}</td>' for c in row)}</tr>" for row in self.rows)
-        note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}"
-
-
-def agents_table(status: str | None = None, type_name: str | None = None) -> Table:
-    """The agents of the default session as a table.
-
-    Args:
-        status: only those with this status.
-        type_name: only those of this type.
-    """
-
-    def wanted(agent: AgentInfo) -> bool:
-        return (status is None or agent.status == status) and (
-            type_name is None or agent.agent_id.startswith(f"{type_name}(")
-        )
-
-    found = [a for a in default_session().agents() if wanted(a)]
-    rows: list[tuple[object, ...]] = [
-        (a.agent_id, a.status, a.queued, a.finished, a.failed, a.entries, a.forked_from or a.parent)
-        for a in found[:_AGENTS_SHOWN]
-    ]
-    note = f"{len(found)} agents" + (f", the first {_AGENTS_SHOWN} shown" if len(found) > _AGENTS_SHOWN else "")
-    return Table(("agent", "status", "queued", "finished", "raised", "entries", "child or fork of"), rows, note)
 
 
 def status_line() -> str:
@@ -84,6 +54,34 @@ def status_line() -> str:
         counts[agent.status] = counts.get(agent.status, 0) + 1
     told = ", ".join(f"{n} {word}" for word, n in sorted(counts.items())) or "none yet"
     return f"store {session.path}; {session.feed.committed:,} entries; {len(agents):,} agents: {told}"
+
+
+def crash_line() -> str:
+    """Have the default session crash and recover; what it recovered."""
+    session = default_session()
+    session.simulate_crash()
+    agents = session.agents()
+    busy = [agent.agent_id for agent in agents if agent.method]
+    told = ", ".join(busy[:3]) + (f" and {len(busy) - 3:,} more" if len(busy) > 3 else "")  # noqa: PLR2004
+    goes_on = f"; under way again: {told}" if busy else "; none was under way"
+    return f"crashed, and recovered {len(agents):,} agents from {session.feed.committed:,} entries{goes_on}"
+
+
+def split_agent(line: str, magic: str) -> tuple[str, str]:
+    """The agent's id at the beginning of a line, with all that is in its parentheses, and the rest.
+
+    Raises:
+        UsageError: there is none.
+    """
+    line = line.strip()
+    try:
+        agent, end = take_word(line)
+    except WorkbenchError as error:
+        raise UsageError(str(error)) from None
+    if not agent:
+        message = f"write %{magic} AGENT, as %{magic} Worker(7)"
+        raise UsageError(message)
+    return agent, line[end:].strip()
 
 
 @magics_class
@@ -118,11 +116,47 @@ class WorkbenchMagics(Magics):
     @magic_arguments()
     @argument("--status", help="only agents with this status")
     @argument("--type", dest="type_name", help="only agents of this type")
+    @argument("--name", help="only agents whose id holds this, or is like it: Worker(*)")
     @line_magic
     def agents(self, line: str) -> Table:
         """List the agents of the default session."""
         args = parse_argstring(self.agents, line)
-        return agents_table(args.status, args.type_name)
+        return _read(lambda: agents_table(default_session().agents(args.status, args.type_name, args.name)))
+
+    @magic_arguments()
+    @argument("--state", help="only promises in this state: pending or completed")
+    @argument("--agent", nargs="+", help="only promises that this agent made, was given or awaits")
+    @line_magic
+    def promises(self, line: str) -> Table:
+        """List the promises of the default session: who waits for them, who could complete them."""
+        args = parse_argstring(self.promises, line)
+        agent = " ".join(args.agent) if args.agent else None
+        return _read(lambda: promises_table(default_session().promises(args.state, agent)))
+
+    @line_magic
+    def forks(self, _line: str) -> Table:
+        """List the forks of the default session, below what they were forked from."""
+        return _read(lambda: forks_table(default_session().fork_tree()))
+
+    @line_magic
+    def oplog(self, line: str) -> Table:
+        """List an agent's entries: `%oplog AGENT [query]`, as `%oplog Worker(7) kind:CallMade not "eu west"`."""
+        agent, query = split_agent(line, "oplog")
+        return _read(lambda: oplog_table(default_session().oplog(agent, query or None)))
+
+    @line_magic
+    def why(self, line: str) -> Why:
+        """Tell why an agent waits, runs or stands still: `%why AGENT`, as `%why Worker(7)`."""
+        agent, rest = split_agent(line, "why")
+        if rest:
+            message = f"{rest!r} is too much; write %why AGENT"
+            raise UsageError(message)
+        return _read(lambda: default_session().why(agent))
+
+    @line_magic
+    def crash(self, _line: str) -> None:
+        """Lose all that a killed kernel would lose, and recover: for lessons."""
+        print(_read(crash_line))
 
     @magic_arguments()
     @argument("job", nargs="*", help="VARIABLE in EXPRESSION")
@@ -185,6 +219,14 @@ class WorkbenchMagics(Magics):
         return made
 
 
+def _read(look: Callable[[], _T]) -> _T:
+    """Look at the session; an agent that there is not, or a query that cannot be read, is one line and no traceback."""
+    try:
+        return look()
+    except (SearchError, UnknownAgentError) as error:
+        raise UsageError(str(error)) from None
+
+
 def split_fanout(line: str) -> tuple[str, str, str]:
     """Variable, expression and options of a `%%fanout` line.
 
@@ -210,20 +252,44 @@ def split_fanout(line: str) -> tuple[str, str, str]:
     raise UsageError(message)
 
 
+def _options(text: str, magic: str) -> tuple[str, list[str]]:
+    """The word before the cursor, and the options that begin with it."""
+    words = text.split()
+    token = "" if text.endswith(" ") else words[-1]
+    before = words[-1] if text.endswith(" ") else words[-2]
+    if magic == "fanout" and not token.startswith("-") and before not in _CHOICES:
+        return token, []
+    return token, [c for c in _CHOICES.get(before, _OPTIONS[magic]) if c.startswith(token)]
+
+
+def _of_an_agent(rest: str, magic: str) -> tuple[str, list[str]]:
+    """The part before the cursor, and the agents or fields of a query that begin with it."""
+    try:
+        _, end = take_word(rest)
+    except WorkbenchError:
+        end = len(rest)  # a parenthesis is still open
+    if end == len(rest):
+        session = present_session()
+        return rest, session.agent_ids(rest) if session is not None else []
+    token = "" if rest.endswith(" ") else rest.rsplit(maxsplit=1)[-1]
+    if magic != "oplog":
+        return token, []
+    kinds = [f"kind:{cls.__name__}" for cls in KINDS.values()] if token.startswith("kind:") else []
+    return token, [c for c in (*kinds, *(f"{field}:" for field in FIELDS)) if c.startswith(token) and c != token]
+
+
 def _make_matcher() -> Callable[..., Any]:
     @context_matcher(identifier="workbench")
     def complete(context: Any) -> dict[str, Any]:
         """Options of the workbench's magics, in the completer."""
         text = context.text_until_cursor.lstrip()
-        found = re.match(r"%%?(workbench|agents|fanout)\s", text)
+        found = re.match(r"%%?(workbench|agents|promises|oplog|why|fanout)\s+", text)
         if found is None:
             return {"completions": []}
-        words = text.split()
-        token = "" if text.endswith(" ") else words[-1]
-        before = words[-1] if text.endswith(" ") else words[-2]
-        if found[1] == "fanout" and not token.startswith("-") and before not in _CHOICES:
-            return {"completions": []}
-        choices = [c for c in _CHOICES.get(before, _OPTIONS[found[1]]) if c.startswith(token)]
+        if found[1] in _OF_AN_AGENT:
+            token, choices = _of_an_agent(text[found.end() :], found[1])
+        else:
+            token, choices = _options(text, found[1])
         return {
             "completions": [SimpleCompletion(c, type="option") for c in choices],
             "suppress": bool(choices),
@@ -260,7 +326,7 @@ def load(shell: InteractiveShell) -> None:
 def unload(shell: InteractiveShell) -> None:
     """`%unload_ext workbench`: take away all that `load` added; sessions and agents go on."""
     global _matcher  # noqa: PLW0603
-    for kind, name in (("line", "workbench"), ("line", "agents"), ("cell", "fanout")):
+    for kind, name in (*(("line", line) for line in _LINES), ("cell", "fanout")):
         shell.magics_manager.magics[kind].pop(name, None)
     if cell_name in name_file:
         name_file.remove(cell_name)

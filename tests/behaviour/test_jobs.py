@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import workbench as wb
+from tests.behaviour.looking import until
 
 
 @dataclass
@@ -234,3 +235,78 @@ def test_an_item_that_cannot_be_copied_is_refused_with_its_path(session: wb.Sess
 def test_no_items_are_a_job_with_no_results(session: wb.Session) -> None:
     """An empty fan-out gives an empty list."""
     assert wb.run(wb.fan_out(measure, [])) == []
+
+
+# ---- cleaning up ----------------------------------------------------------------------------------------------------
+
+
+def test_clean_deletes_finished_jobs_whole(session: wb.Session) -> None:
+    """Named and unnamed jobs that ended go with their children; what is no job stays; a job run again begins anew."""
+    runs: list[int] = []
+
+    def note(item: int) -> int:
+        runs.append(item)
+        return item
+
+    assert wb.run(wb.fan_out(note, [1, 2], name="kept")) == [1, 2]
+    wb.run(wb.fan_out(note, [3]))
+    wb.run(wb.fan_out(Echo.say, ["a", "b"], name="of a class"))
+    wb.run(Echo.get(99).say("mine"))
+    cleaned = session.clean()
+    assert len(cleaned.jobs) == 3
+    assert (cleaned.agents, cleaned.left_behind) == (3 + 2 + 1 + 2, [])
+    assert [a.agent_id for a in session.agents()] == ["Echo(99)"]
+    assert session.clean().jobs == []
+    assert wb.run(wb.fan_out(note, [1, 2], name="kept")) == [1, 2]
+    assert runs == [1, 2, 3, 1, 2]
+
+
+def test_clean_leaves_what_is_at_work_and_names_the_left_behind(session: wb.Session) -> None:
+    """A job under way stays; a child that works on though its spawner is done is named, not deleted."""
+    promise = wb.create_promise()
+
+    async def hold(item: int) -> int:
+        await wb.await_promise(promise)
+        return item
+
+    task = threading.Thread(target=lambda: wb.run(wb.fan_out(hold, [1], name="long"), 20))
+    task.start()
+    until(lambda: any(a.waits and a.parent for a in session.agents()))
+    wb.run(Leaver.get().leave(promise))
+    wb.run(session.at_rest())
+    cleaned = session.clean()
+    assert cleaned.jobs == []
+    assert cleaned.left_behind == ['Holder("left")']
+    wb.complete_promise(promise, b"")
+    task.join(20)
+
+
+@wb.agent
+class Echo:
+    """Says it again."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def say(self, word: str) -> str:
+        return word
+
+
+@wb.agent
+class Holder:
+    """Waits."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def hold(self, promise: wb.PromiseId) -> bytes:
+        payload: bytes = await wb.await_promise(promise)
+        return payload
+
+
+@wb.agent
+class Leaver:
+    """Leaves a child behind."""
+
+    async def leave(self, promise: wb.PromiseId) -> None:
+        Holder.get("left").hold.trigger(promise)

@@ -252,7 +252,7 @@ def test_steps_are_no_agents(session: wb.Session) -> None:
 
     def inside() -> list[str]:
         refused = []
-        for call in (wb.self_id, wb.uuid4, wb.random, wb.idempotency_key, lambda: wb.log("x")):
+        for call in (wb.self_id, wb.uuid4, wb.random, wb.atomically, lambda: wb.log("x")):
             try:
                 call()
             except wb.NotInAgentError:

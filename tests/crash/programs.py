@@ -10,7 +10,7 @@ from typing import Any
 
 import workbench as wb
 from workbench.store.log import SqliteLog
-from workbench.testing import note_effect
+from workbench.testing import effects, note_effect
 
 Tell = Callable[[str, object], None]
 Program = Callable[[Tell], object]
@@ -39,8 +39,29 @@ class Counted:
         except wb.OutcomeUnknown:
             return "unknown"
 
+    async def risky_retry(self) -> str:
+        self.times += 1
+        try:
+            return str(await wb.step(fail_first, idempotent=False, retry=wb.Retry(attempts=9, when=OSError)))
+        except wb.OutcomeUnknown:
+            return "unknown"
+
     async def seen(self) -> int:
         return self.times
+
+
+def fail_first() -> str:
+    """Fail at the first try, in whichever process."""
+    note_effect("risky try")
+    if tries() == 1:
+        raise OSError("not yet")
+    return "did it"
+
+
+def tries() -> int:
+    """How often `fail_first` ran."""
+    path = effects._path
+    return 0 if path is None else effects.read_effects(path).count("risky try")
 
 
 def act(name: str) -> str:
@@ -78,6 +99,13 @@ def risky_step(tell: Tell) -> object:
     outcome = wb.run(Counted.get(1).risky.with_options(key="once")("risk"))
     tell("outcome", outcome)
     return outcome in {"did risk", "unknown"}
+
+
+def risky_retry(tell: Tell) -> object:
+    """A step that may not run twice and fails at first: a known failure is tried again, an unknown outcome is not."""
+    outcome = wb.run(Counted.get(1).risky_retry.with_options(key="once")())
+    tell("outcome", outcome)
+    return [outcome in {"did it", "unknown"}, tries() <= 2]
 
 
 def doubling(tell: Tell) -> object:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from tests.crash import programs
+from tests.crash import checkpointing, programs
 from tests.replay.corpus import PROGRAMS
 from workbench.store.faults import POINTS
 from workbench.testing import WRITES, Launcher, crash_sweep, kill_sweep, reference
@@ -22,6 +22,9 @@ RECOVERED_TWICE = [
     "steps",
     "cancelled_calls",
     "deadlock",
+    "step_retried",
+    "atomic_region",
+    "infallible_transaction",
 ]
 
 
@@ -78,10 +81,17 @@ def test_a_step_that_may_not_run_twice() -> None:
     assert sweep.points["step.done"] == 1
 
 
+def test_a_step_that_may_not_run_twice_and_is_tried_again() -> None:
+    """With `idempotent=False` and a `retry=`, what failed is tried again, and what was cut short never is."""
+    sweep = crash_sweep(programs.risky_retry)
+    assert [p for p in sweep.problems if "happened 0 times" not in p and "happened 1 times" not in p] == []
+    assert sweep.points["step.done"] == 2
+
+
 def test_every_point_is_reached(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No fault point is dead: one program with a step passes them all."""
+    """No fault point is dead: one program with a step, which writes checkpoints, passes them all."""
     folder = tmp_path_factory.mktemp("points")
-    program = PROGRAMS["steps"]
+    program = checkpointing.PROGRAMS["steps"]
     with Launcher([program.__module__], folder / "output") as launcher:
         report = launcher.run(run_program, program=reference(program), store=str(folder / "s.db"), seed="1")
     assert set(report.result["points"]) == set(POINTS)

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { CHIP, CHIP_H, CHIP_W, DOTTED, FOLD, HIDDEN, Layout } from "../../workbench/widgets/agent_graph_layout.js";
-import { DONE, FAILED, RUNNING, Store } from "../../workbench/widgets/agent_graph_store.js";
+import { DONE, EXITED, FAILED, INTERRUPTED, RETRYING, RUNNING, SUSPENDED, Store } from "../../workbench/widgets/agent_graph_store.js";
 import { fanOut, packet } from "./packets.mjs";
 
 function laidOut(nodes) {
@@ -111,6 +111,23 @@ test("the longest running come out after a while and go back in when done", () =
   store.apply(...packet("delta", 2, { changes: [[41, DONE, 1e7]] }));
   assert.deepEqual(layout.refold(1, [41]), [41]);
   assert.equal(layout.mode[41], HIDDEN);
+});
+
+test("interrupted children come out like failed ones, and go back in when they go on; exited ones stay folded", () => {
+  const { store, layout } = laidOut(fanOut(200, RUNNING));
+  store.apply(...packet("delta", 1, { changes: [[20, INTERRUPTED], [21, EXITED]] }));
+  assert.deepEqual(layout.refold(1, [20, 21]), [20]);
+  store.apply(...packet("delta", 2, { changes: [[20, DONE]] }));
+  assert.deepEqual(layout.refold(1, [20]), [20]);
+  assert.equal(layout.mode[20], HIDDEN);
+});
+
+test("among the longest at work those that are tried again come first", () => {
+  const { store, layout } = laidOut(fanOut(200, RUNNING));
+  store.now = () => 1e7;
+  store.apply(...packet("delta", 1, { changes: [[40, RUNNING, 10], [41, SUSPENDED, 20], [42, RUNNING, 30], [43, RETRYING, 40]] }));
+  layout.refold(1);
+  assert.deepEqual([...layout.bands.get(1).out.keys()], [43, 40, 41]);
 });
 
 test("a band opens into dots and folds again", () => {

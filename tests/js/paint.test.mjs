@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Layout } from "../../workbench/widgets/agent_graph_layout.js";
-import { Painter, drawShape, isDark } from "../../workbench/widgets/agent_graph_paint.js";
-import { RUNNING, STATUS, Store } from "../../workbench/widgets/agent_graph_store.js";
+import { Painter, drawShape, fitting, isDark } from "../../workbench/widgets/agent_graph_paint.js";
+import { DONE, EXITED, FAILED, IDLE, INTERRUPTED, READING_ORDER, RUNNING, STATUS, Store } from "../../workbench/widgets/agent_graph_store.js";
 import { fanOut, packet, recorder } from "./packets.mjs";
 
 function painted(nodes, more = {}) {
@@ -26,6 +26,16 @@ test("each status has a shape of its own, whatever its colour", () => {
     return JSON.stringify(pen.calls);
   });
   assert.equal(new Set(drawings).size, STATUS.length);
+});
+
+test("a band leaves counts out when there is no room, those that matter most last", () => {
+  const counts = new Int32Array(STATUS.length).fill(8), wide = () => 10;
+  assert.deepEqual([...fitting(counts, wide, 110, 5)].sort(), [...READING_ORDER].sort());
+  assert.deepEqual([...fitting(counts, wide, 45, 5)], [FAILED, INTERRUPTED, DONE, RUNNING]);
+  assert.deepEqual([...fitting(counts, wide, 1, 5)], [FAILED]);
+  counts.fill(0);
+  counts[IDLE] = counts[EXITED] = 1;
+  assert.deepEqual([...fitting(counts, wide, 20, 5)], [IDLE, EXITED]);
 });
 
 test("picking finds the chip under the pointer, and nothing beside it", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { DONE, FAILED, QUEUED, RUNNING, Store, WAITING, describeCounts, describeTime, shortId } from "../../workbench/widgets/agent_graph_store.js";
+import { DONE, EXITED, FAILED, INTERRUPTED, QUEUED, READING_ORDER, RUNNING, STATUS, Store, WAITING, describeCounts, isBusy, isLoud, describeTime, shortId } from "../../workbench/widgets/agent_graph_store.js";
 import { fanOut, packet } from "./packets.mjs";
 
 test("a snapshot fills the arrays, from a buffer at any offset", () => {
@@ -50,6 +50,28 @@ test("counts follow every change, by parent and in all; the session is not count
   store.apply(...packet("delta", 1, { changes: Array.from({ length: 183 }, (_, i) => [2 + i, i < 180 ? DONE : FAILED, 5]) }));
   assert.equal(describeCounts(store.childCounts(1)), "180 done, 17 running, 3 failed");
   assert.equal(describeCounts(store.totals), "180 done, 17 running, 1 waiting, 3 failed");
+});
+
+test("every status is counted apart, for each parent", () => {
+  const store = new Store(), all = STATUS.map((_, status) => status);
+  store.apply(...packet("snapshot", 0, { nodes: [["Session()", -1, 0], ["A()", 0, EXITED], ["B()", 0, INTERRUPTED], ...all.map((s) => [`Worker(${s})`, 1, s]), ...all.map((s) => [`Other(${s})`, 2, s])] }));
+  for (const parent of [1, 2]) assert.deepEqual([...store.childCounts(parent)], all.map(() => 1));
+  assert.equal(describeCounts(store.totals).split(", ").length, STATUS.length);
+  assert.deepEqual([...READING_ORDER].sort((a, b) => a - b), all);
+});
+
+test("what is under way, and what somebody should look at, are told apart", () => {
+  const named = (/** @type {(s: number) => boolean} */ is) => STATUS.filter((_, status) => is(status));
+  assert.deepEqual(named(isBusy), ["running", "waiting", "suspended", "retrying"]);
+  assert.deepEqual(named(isLoud), ["failed", "interrupted"]);
+});
+
+test("the kernel's clock is what it says it is, else guessed from the newest change", () => {
+  const store = new Store();
+  store.apply(...packet("snapshot", 0, { nodes: [["Session()", -1, 0, 5000]] }));
+  assert.ok(Math.abs(store.now() - 5000) < 1000);
+  store.apply(...packet("delta", 1, { now: 9e6 }));
+  assert.ok(Math.abs(store.now() - 9e6) < 1000);
 });
 
 test("ten thousand nodes arrive in one packet", () => {

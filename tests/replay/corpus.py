@@ -814,4 +814,5 @@ def equal_keys_join(tell: Tell) -> object:
     return [once(Link.get(1).keyed, "k"), once(Link.get(2).keyed, "k"), look(Link.get(100).count())]
 
 
-import tests.replay.lives  # noqa: E402, F401 - the second part of the corpus, which builds on what stands above
+import tests.replay.lives  # noqa: E402 - the second part of the corpus, which builds on what stands above
+import tests.replay.tries  # noqa: E402, F401 - the third part

@@ -9,13 +9,17 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
+import workbench as wb
 from workbench import cli
+from workbench.cli import lab
+from workbench.model.agent_type import registry
+from workbench.testing import SimulatedClock
 
-LESSON = cli.FIRST_NOTEBOOK
+LESSON = lab.FIRST_NOTEBOOK
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     notebooks.mkdir(parents=True)
     (notebooks / LESSON).write_text("{}")
     (notebooks.parent / "pyproject.toml").touch()
-    monkeypatch.setattr(cli, "__file__", str(notebooks.parent / "workbench" / "cli.py"))
+    monkeypatch.setattr(lab, "__file__", str(notebooks.parent / "workbench" / "cli" / "lab.py"))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -37,7 +41,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the current folder of somebody who installed a wheel, next to which another package's files lie."""
     packages = tmp_path / "site-packages"
     (packages / "notebooks").mkdir(parents=True)
-    monkeypatch.setattr(cli, "__file__", str(packages / "workbench" / "cli.py"))
+    monkeypatch.setattr(lab, "__file__", str(packages / "workbench" / "cli" / "lab.py"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -63,13 +67,13 @@ def test_wrong_arguments(arguments: list[str], complaint: str, capsys: pytest.Ca
 
 def test_first_lesson_by_default(checkout: Path) -> None:
     """Without a name, a checkout opens its first lesson, in the folder of the lessons."""
-    assert cli.find_target(None) == cli.Target(checkout, LESSON)
+    assert lab.find_target(None) == lab.Target(checkout, LESSON)
 
 
 @pytest.mark.parametrize("name", [LESSON, LESSON.removesuffix(".ipynb")])
 def test_lesson_by_name(checkout: Path, name: str) -> None:
     """A lesson may be named from any folder, with or without its suffix."""
-    assert cli.find_target(name) == cli.Target(checkout, LESSON)
+    assert lab.find_target(name) == lab.Target(checkout, LESSON)
 
 
 def test_own_notebook_by_path(checkout: Path) -> None:
@@ -77,7 +81,7 @@ def test_own_notebook_by_path(checkout: Path) -> None:
     mine = Path.cwd() / "sub" / "mine.ipynb"
     mine.parent.mkdir()
     mine.touch()
-    assert cli.find_target("sub/mine.ipynb") == cli.Target(mine.parent, "mine.ipynb")
+    assert lab.find_target("sub/mine.ipynb") == lab.Target(mine.parent, "mine.ipynb")
 
 
 def test_unknown_notebook(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,14 +94,14 @@ def test_unknown_notebook(checkout: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_wheel_opens_current_folder(installed: Path) -> None:
     """Installed without notebooks, the current folder is opened, and never a `notebooks` folder of another package."""
-    assert cli.find_target(None) == cli.Target(installed, None)
+    assert lab.find_target(None) == lab.Target(installed, None)
 
 
 def test_wheel_says_that_lessons_are_absent(
     installed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Installed without notebooks, `lab` says so and names the folder it opens."""
-    monkeypatch.setattr(cli, "_serve", lambda _command, _url_of: 0)
+    monkeypatch.setattr(lab, "_serve", lambda _command, _url_of: 0)
     assert cli.main(["lab"]) == 0
     printed = capsys.readouterr().out
     assert "No lessons here" in printed
@@ -106,8 +110,8 @@ def test_wheel_says_that_lessons_are_absent(
 
 def test_command_uses_this_interpreter(tmp_path: Path) -> None:
     """JupyterLab runs with the interpreter of the workbench; what was not asked for is left to Jupyter."""
-    target = cli.Target(tmp_path, LESSON)
-    assert cli.lab_command(target, browser=True, port=None, ip=cli.LOOPBACK, root=False) == [
+    target = lab.Target(tmp_path, LESSON)
+    assert lab.lab_command(target, browser=True, port=None, ip=lab.LOOPBACK, root=False) == [
         sys.executable,
         "-m",
         "jupyterlab",
@@ -119,7 +123,7 @@ def test_command_uses_this_interpreter(tmp_path: Path) -> None:
 
 def test_command_with_all_options(tmp_path: Path) -> None:
     """A port that was asked for is never swapped for the next free one; root is allowed only when it is root."""
-    command = cli.lab_command(cli.Target(tmp_path, None), browser=False, port=9999, ip="0.0.0.0", root=True)  # noqa: S104
+    command = lab.lab_command(lab.Target(tmp_path, None), browser=False, port=9999, ip="0.0.0.0", root=True)  # noqa: S104
     assert set(command[3:]) == {
         "--ServerApp.ip=0.0.0.0",
         "--ServerApp.port=9999",
@@ -144,7 +148,7 @@ def test_only_loopback_unless_told() -> None:
 )
 def test_url(server: dict[str, object], notebook: str | None, url: str) -> None:
     """The address names the notebook, quoted, and carries the token when the server has one."""
-    assert cli.lab_url(server, notebook) == url
+    assert lab.lab_url(server, notebook) == url
 
 
 def test_without_jupyterlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,6 +156,176 @@ def test_without_jupyterlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert cli.main(["lab"]) == 1
     assert 'pip install "workbench[lab]"' in capsys.readouterr().err
+
+
+# ---- looking into a store --------------------------------------------------------------------------------------------
+
+EVIL = "\x1b]0;title\x07</td>"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store at rest: a worker that was called, one that waits, a fork, and a word that no terminal should see."""
+    before = dict(registry._types)
+
+    @wb.agent
+    class Worker:
+        def __init__(self, name: str) -> None: ...
+
+        def process(self, what: str) -> str:
+            return what
+
+        async def wait(self, promise: wb.PromiseId) -> None:
+            await wb.await_promise(promise)
+
+        async def split(self) -> str:
+            return type(wb.fork()).__name__
+
+    get: Any = Worker.get  # type: ignore[attr-defined] # added by the decorator
+    path = tmp_path_factory.mktemp("look") / "a.db"
+    with wb.start(path, clock=SimulatedClock()) as session:
+        wb.run(get("eu west").process(EVIL))
+        get("b").wait.trigger(wb.create_promise())
+        wb.run(get("c").split())
+        wb.run(session.at_rest())
+    registry._types.clear()
+    registry._types.update(before)
+    return path
+
+
+def look(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """What a command prints; it must succeed."""
+    assert cli.main([str(word) for word in words]) == 0
+    return capsys.readouterr().out
+
+
+def test_agents(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`agents` lists them, by status, class and id; none is called undefined."""
+    everything = look(capsys, "agents", store)
+    assert all(f'Worker("{name}")' in everything for name in ("eu west", "b", "c"))
+    assert "4 agents" in everything
+    assert "undefined" not in everything
+    assert look(capsys, "agents", store, "--status", "suspended").split("\n")[1].startswith('Worker("b")')
+    assert "1 agent\n" in look(capsys, "agents", store, "--name", "EU", "--type", "Worker")
+    assert "0 agents" in look(capsys, "agents", store, "--type", "Nobody")
+
+
+def test_promises(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`promises` lists them, by state and by agent."""
+    assert "Session()#" in look(capsys, "promises", store)
+    assert "1 promise\n" in look(capsys, "promises", store, 'Worker("b")', "--state", "pending")
+    assert "0 promises" in look(capsys, "promises", store, 'Worker("eu west")')
+
+
+def test_forks(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`forks` lists forks below their sources."""
+    lines = look(capsys, "forks", store).split("\n")
+    assert lines[1].startswith('Worker("c")  ')
+    assert lines[2].startswith('└ Worker("c")[')
+
+
+def test_oplog(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`oplog` lists an agent's entries, searched; what agents said reaches the terminal as escapes."""
+    text = look(capsys, "oplog", store, 'Worker("eu west")')
+    assert "3 entries" in text
+    assert r"\x1b]0;title\x07</td>" in text
+    assert "\x1b" not in text
+    found = look(capsys, "oplog", store, 'Worker("eu west")', "--search", "kind:Invocation not role:operation")
+    assert "1 entry\n" in found
+
+
+def test_why(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`why` tells what an agent waits for."""
+    assert 'Worker("b")' in look(capsys, "why", store, 'Worker("b")')
+
+
+@pytest.mark.parametrize(
+    "words", [["agents"], ["promises"], ["forks"], ["oplog", 'Worker("eu west")'], ["why", 'Worker("b")']], ids=str
+)
+def test_json(store: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """With `--json` each command prints plain values, with the agent's words as they are."""
+    command, *rest = words
+    text = look(capsys, command, store, *rest, "--json")
+    value = json.loads(text)
+    assert text.isascii()
+    if command == "agents":
+        assert [agent["agent_id"] for agent in value][:2] == ['Worker("eu west")', 'Worker("b")']
+    if command == "oplog":
+        assert [entry["kind"] for entry in value] == ["AgentCreated", "InvocationStarted", "InvocationFinished"]
+
+
+def test_tables_fit_the_terminal(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines are no longer than the terminal is wide; without a terminal nothing is cut."""
+    monkeypatch.setenv("COLUMNS", "90")
+    for words in (["agents"], ["promises"], ["forks"], ["oplog", 'Worker("b")'], ["why", 'Worker("b")']):
+        command, *rest = words
+        assert max(map(len, look(capsys, command, store, *rest).split("\n"))) <= 90, command
+    monkeypatch.delenv("COLUMNS")
+    assert "…" not in look(capsys, "promises", store)
+
+
+def test_a_terminal_that_knows_few_signs(store: Path) -> None:
+    """Where the output can hold only ASCII, the rest is escaped, and nothing fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from workbench.cli import main; sys.exit(main())", "forks", str(store)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert r"\u2514 Worker" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough(store: Path) -> None:
+    """A pipe that is closed early, as by `head`, ends the command without a complaint."""
+    program = "import sys; from workbench.cli import main; sys.stdout.reconfigure(write_through=True); sys.exit(main())"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "agents", str(store)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+        text=True,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["agents", "{folder}/absent.db"], "no such file"),
+        (["agents", "{folder}"], "no file"),
+        (["forks", "{folder}/text.db"], "cannot be read as a store"),
+        (["oplog", "{store}", "Worker(404)"], "no agent Worker(404)"),
+        (["oplog", "{store}", "\x1b[2J"], r"no agent \x1b[2J"),
+        (["oplog", "{store}", 'Worker("b")', "--search", "kind:Nonsense"], "at character 1"),
+        (["why", "{store}", "Nobody()"], "no agent Nobody()"),
+    ],
+)
+def test_what_cannot_be_looked_at(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    """A missing file, a file that is no store, an unknown agent and a wrong search end with status 1 and the reason."""
+    (tmp_path / "text.db").write_text("hello " * 1000)
+    assert cli.main([word.replace("{folder}", str(tmp_path)).replace("{store}", str(store)) for word in words]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("workbench: ")
+    assert told in complaint
+    assert "Traceback" not in complaint
+
+
+def test_a_store_in_use(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A store that is open is looked at as it is now, and its owner goes on."""
+    with wb.start(tmp_path / "live.db"):
+        promise = wb.create_promise()
+        assert str(promise) in look(capsys, "promises", tmp_path / "live.db")
+        wb.complete_promise(promise, b"")
+        assert "completed" in look(capsys, "promises", tmp_path / "live.db")
 
 
 def test_import_needs_no_jupyter() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import linecache
 import time
@@ -503,15 +504,18 @@ def test_the_workbench_keeps_to_its_own_rules() -> None:
             assert hazards_of(found_class) == []
 
 
-def test_a_usual_class_takes_less_than_three_milliseconds() -> None:
-    """Looking through a class of fifty lines is quick enough for a cell not to be felt."""
+def test_a_usual_class_is_looked_through_quickly() -> None:
+    """Looking through a class takes a few times as long as parsing it, which a cell does anyway: nobody feels it."""
     method = "    async def m{0}(self, x: int) -> int:\n        y = x + {0}\n        for word in sorted(words):\n"
     method += "            await Worker.get(word).run(y)\n        return y\n"
     text = "class Agent:\n" + "".join(method.format(n) for n in range(10))
-    took = []
-    for _ in range(10):
+    looked, parsed = [], []
+    for _ in range(20):
         cls = cell(text)
         begun = time.perf_counter()
         hazards_of(cls)
-        took.append(time.perf_counter() - begun)
-    assert min(took) < 0.003
+        between = time.perf_counter()
+        ast.parse(text)
+        parsed.append(time.perf_counter() - between)
+        looked.append(between - begun)
+    assert min(looked) < 20 * min(parsed)

@@ -1,11 +1,20 @@
-"""Parsing of the notebook's commands, without a notebook."""
+"""The notebook's commands, without a notebook: parsing, completion, and what those that look show."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from IPython.core.error import UsageError
 
-from workbench.magics import Table, split_fanout
+import workbench as wb
+from workbench.magics import _LINES, WorkbenchMagics, _make_matcher, split_agent, split_fanout
+from workbench.model.agent_type import registry
+from workbench.runtime.opening import present_session
+from workbench.testing import SimulatedClock
+from workbench.views.tables import Table
 
 
 @pytest.mark.parametrize(
@@ -41,3 +50,139 @@ def test_a_table_shows_markup_as_text() -> None:
     table = Table(("agent",), [(evil,)], note=evil)
     assert "<img" not in table._repr_html_()
     assert evil in repr(table)
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("Worker(7)", ("Worker(7)", "")),
+        (
+            '  Worker("eu west",[1, 2])[0b0c]   kind:CallMade "a b" ',
+            ('Worker("eu west",[1, 2])[0b0c]', 'kind:CallMade "a b"'),
+        ),
+    ],
+)
+def test_the_agent_of_a_line(line: str, parts: tuple[str, str]) -> None:
+    """An agent's id is taken whole, with the spaces and quotes in its parentheses; the rest is the query."""
+    assert split_agent(line, "oplog") == parts
+
+
+@pytest.mark.parametrize("line", ["", "  ", '"x"', "Worker("])
+def test_a_line_without_an_agent(line: str) -> None:
+    """A line that does not begin with an id is a usage error of one line."""
+    with pytest.raises(UsageError) as caught:
+        split_agent(line, "oplog")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def session() -> Iterator[wb.Session]:
+    """The default session, with an agent that was called, one that waits, and a fork."""
+    before = dict(registry._types)
+
+    @wb.agent
+    class Worker:
+        def __init__(self, name: str) -> None: ...
+
+        def process(self, what: str) -> str:
+            return what
+
+        async def wait(self, promise: wb.PromiseId) -> None:
+            await wb.await_promise(promise)
+
+        async def split(self) -> str:
+            return type(wb.fork()).__name__
+
+    get: Any = Worker.get  # type: ignore[attr-defined] # added by the decorator
+    with wb.start(":memory:", clock=SimulatedClock()) as opened:
+        wb.run(get("eu west").process("<b>"))
+        get("b").wait.trigger(wb.create_promise())
+        wb.run(get("c").split())
+        wb.run(opened.at_rest())
+        yield opened
+    registry._types.clear()
+    registry._types.update(before)
+
+
+@pytest.fixture
+def magics() -> Any:
+    """The magics, without a shell."""
+    return WorkbenchMagics(shell=None)
+
+
+def test_tables_of_the_default_session(session: wb.Session, magics: Any) -> None:
+    """`%agents`, `%promises`, `%forks` and `%oplog` show tables, as text and as HTML in which all is text."""
+    assert magics.agents("").note == "4 agents"
+    assert magics.agents("--status suspended --name WORKER*").note == "1 agent"
+    assert magics.promises("").note == "1 promise"
+    assert magics.promises('--state pending --agent Worker("b")').note == "1 promise"
+    assert magics.promises('--agent Worker("eu west")').note == "0 promises"
+    assert "└" in repr(magics.forks(""))
+    oplog = magics.oplog('Worker("eu west")')
+    assert oplog.note == "3 entries"
+    assert "<b>" in repr(oplog)
+    assert "<b>" not in oplog._repr_html_()
+    assert magics.oplog('Worker("eu west") kind:InvocationFinished "<b>"').note == "1 entry"
+
+
+def test_why_of_the_default_session(session: wb.Session, magics: Any) -> None:
+    """`%why` shows the answer of `session.why`."""
+    assert 'Worker("b")' in str(magics.why('Worker("b")'))
+    with pytest.raises(UsageError, match="too much"):
+        magics.why('Worker("b") now')
+
+
+@pytest.mark.parametrize("line", ["Worker(404)", 'Worker("b") kind:Nonsense', 'Worker("b") (', "nonsense"])
+def test_what_cannot_be_shown(session: wb.Session, magics: Any, line: str) -> None:
+    """An unknown agent and a wrong query are a line that says so, and no traceback."""
+    with pytest.raises(UsageError):
+        magics.oplog(line)
+
+
+def test_crash_says_what_it_recovered(session: wb.Session, magics: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """`%crash` loses what was not committed, recovers, and tells what goes on."""
+    before = session.feed.committed
+    magics.crash("")
+    said = capsys.readouterr().out
+    assert f'recovered 4 agents from {before + 1} entries; under way again: Worker("b")' in said
+    assert session.agents()[0].finished == 1
+
+
+def completions(text: str) -> tuple[str, list[str]]:
+    """What is offered for a text before the cursor, and for which part of it."""
+    found = _make_matcher()(SimpleNamespace(text_until_cursor=text))
+    return found.get("matched_fragment", ""), [c.text for c in found["completions"]]
+
+
+def test_agents_are_completed(session: wb.Session) -> None:
+    """After `%oplog` and `%why` come the ids of agents, spaces in them and all; after the agent, parts of a query."""
+    assert completions("%oplog Work")[1] == session.agent_ids("Work")
+    assert completions('%why Worker("e') == ('Worker("e', ['Worker("eu west")'])
+    assert completions('%oplog Worker("eu w') == ('Worker("eu w', ['Worker("eu west")'])
+    assert completions("%oplog Nobody") == ("Nobody", [])
+    assert "kind:" in completions('%oplog Worker("eu west") ')[1]
+    assert completions('%oplog Worker("eu west") x met') == ("met", ["method:"])
+    assert completions('%oplog Worker("eu west") kind:CallM') == ("kind:CallM", ["kind:CallMade"])
+    assert completions('%why Worker("eu west") ') == ("", [])
+
+
+def test_options_are_completed(session: wb.Session) -> None:
+    """Options and their words are offered for each magic that has any."""
+    assert completions("%promises --s") == ("--s", ["--state"])
+    assert completions("%promises --state ") == ("", ["pending", "completed"])
+    assert "suspended" in completions("%agents --status ")[1]
+    assert completions("%agents --na") == ("--na", ["--name"])
+    assert completions("%%fanout x in xs --li") == ("--li", ["--limit"])
+    assert completions("x = 1") == ("", [])
+
+
+def test_completion_starts_no_session() -> None:
+    """Where there is no session yet, nothing is offered and none is started."""
+    assert present_session() is None
+    assert completions("%oplog W") == ("W", [])
+    assert present_session() is None
+
+
+def test_every_line_magic_is_taken_away_again() -> None:
+    """What `%unload_ext` removes is what `%load_ext` added."""
+    assert set(WorkbenchMagics.magics["line"]) == set(_LINES)

@@ -331,13 +331,17 @@ def test_what_cannot_be_parsed_is_told_as_such(monkeypatch: pytest.MonkeyPatch) 
     assert len(revision_of(cls)) == 16
 
 
-def test_a_usual_class_takes_less_than_two_milliseconds() -> None:
-    """The first look at a class of fifty lines is quick enough for a cell not to be felt."""
+def test_a_usual_class_is_read_quickly() -> None:
+    """The first look at a class takes a few times as long as parsing it, which a cell does anyway: nobody feels it."""
     methods = "".join(f"    async def m{n}(self, x: int) -> int:\n        y = x + {n}\n" * 2 for n in range(12))
-    took = []
-    for n in range(10):
-        cls = cell(f"class Worker:\n    n = {n}\n{methods}")
+    looked, parsed = [], []
+    for n in range(20):
+        text = f"class Worker:\n    n = {n}\n{methods}"
+        cls = cell(text)
         begun = time.perf_counter()
         revision_of(cls)
-        took.append(time.perf_counter() - begun)
-    assert min(took) < 0.002
+        between = time.perf_counter()
+        ast.parse(text)
+        parsed.append(time.perf_counter() - between)
+        looked.append(between - begun)
+    assert min(looked) < 20 * min(parsed)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from workbench.core.history import facts_at
 from workbench.model.entries import (
     AgentCreated,
+    AgentDeleted,
     AgentForked,
+    AgentInterrupted,
+    AgentReverted,
     Body,
     CallDelivered,
     CallMade,
@@ -48,15 +52,16 @@ class EntryLog:
         self.entries.append(entry)
         return entry
 
-    def agent(self, agent_id: str, by: int | None = None) -> int:
+    def agent(self, agent_id: str, by: int | None = None, *, ephemeral: bool = False) -> int:
         """A new agent; returns its uid."""
-        return self.put(
-            0, AgentCreated(agent_id, agent_id.partition("(")[0], self.root if by is None else by)
-        ).agent
+        creator = self.root if by is None else by
+        return self.put(0, AgentCreated(agent_id, agent_id.partition("(")[0], creator, ephemeral=ephemeral)).agent
 
-    def call(self, caller: int, target: int, *, awaited: bool = True, label: str | None = None) -> Entry:
+    def call(
+        self, caller: int, target: int, *, awaited: bool = True, label: str | None = None, key: str | None = None
+    ) -> Entry:
         """A call or, not `awaited`, a trigger."""
-        return self.put(caller, CallMade(target, "", "process", b"[]", awaited, None, label))
+        return self.put(caller, CallMade(target, "", "process", b"[]", awaited, key, label))
 
     def start(self, call: Entry) -> None:
         """The target begins the invocation."""
@@ -93,6 +98,30 @@ class EntryLog:
     def give(self, wait: Entry) -> None:
         """The payload reaches who waited."""
         self.put(wait.agent, PromiseDelivered(wait.index, b""))
+
+    def index(self, agent: int) -> int:
+        """Of the agent's newest entry."""
+        return self._indices[agent]
+
+    def interrupt(self, agent: int) -> None:
+        """It stands still."""
+        self.put(agent, AgentInterrupted(b"interrupted"))
+
+    def delete(self, agent: int) -> None:
+        """Its life ends."""
+        self.put(agent, AgentDeleted(b"deleted"))
+
+    def revert(self, agent: int, last: int, *, region: int = 0) -> None:
+        """It goes back to an index of its oplog, as `history.facts_at` tells of it."""
+        facts = facts_at([entry for entry in self.entries if entry.agent == agent], last)
+        self.put(agent, AgentReverted(last, facts, b"reverted", region))
+
+    def fork_at(self, source: int, agent_id: str, cut: int) -> int:
+        """A fork from outside, at an index of the source's oplog; returns its uid."""
+        facts = facts_at([entry for entry in self.entries if entry.agent == source], cut)
+        uid = self.put(0, AgentForked(agent_id, source, cut, inside=False, facts=facts)).agent
+        self._indices[uid] = cut + 1
+        return uid
 
     def fork(self, source: int, agent_id: str, *, inside: bool = True) -> int:
         """A fork at the source's newest entry; returns its uid."""

@@ -13,12 +13,17 @@ from hypothesis import strategies as st
 from tests.views.entry_log import BEGAN, MILLISECOND, EntryLog, fan_out
 from workbench.model.entries import (
     AgentFailed,
+    AgentInterrupted,
+    AgentResumed,
     CallMade,
     CallRefused,
+    CallScheduled,
     Entry,
     InvocationCancelled,
+    ScheduleFired,
     SessionStarted,
     StepFinished,
+    StepRetried,
     StepStarted,
     TimerFired,
     TimerSet,
@@ -119,17 +124,20 @@ def test_an_agent_that_stopped_stays_failed() -> None:
 
 
 def test_waiting_is_an_open_wait_and_a_step_is_work() -> None:
-    """Calls, promises and timers make an agent wait; a step under way keeps it running."""
+    """Calls make an agent wait, promises and timers alone suspend it; a step under way keeps it running."""
     log = EntryLog()
     call = log.work(log.root, "Worker(1)")
     assert isinstance(call.body, CallMade)
     uid = call.body.target
     timer = log.put(uid, TimerSet(due=BEGAN))
-    assert status(fold(log), uid) is Status.WAITING
+    assert status(fold(log), uid) is Status.SUSPENDED
     step = log.put(uid, StepStarted("fetch"))
     assert status(fold(log), uid) is Status.RUNNING
     log.put(uid, StepFinished(step.index, ok=True, value=b""))
+    assert status(fold(log), uid) is Status.SUSPENDED
+    called = log.call(uid, log.agent("Helper()", by=uid))
     assert status(fold(log), uid) is Status.WAITING
+    log.deliver(called)
     log.put(uid, TimerFired(timer.index))
     assert status(fold(log), uid) is Status.RUNNING
 
@@ -359,10 +367,10 @@ class Mirror:
         return mirror
 
 
-def wander(choices: list[int]) -> EntryLog:  # noqa: C901 - one arm per kind of entry
-    """A log that a list of numbers leads through all kinds of entries; every list is a log that may happen."""
+def wander(choices: list[int]) -> EntryLog:  # noqa: C901, PLR0912 - one arm per kind of entry
+    """A log that a list of numbers leads through all kinds of entries, also in an order that no session writes."""
     log = EntryLog()
-    agents, open_calls, running, promises, waits = [log.root], [], [], [], []
+    agents, open_calls, running, promises, waits, steps = [log.root], [], [], [], [], []
     numbers = iter(choices)
 
     def pick(things: list[Any]) -> Any:
@@ -370,7 +378,7 @@ def wander(choices: list[int]) -> EntryLog:  # noqa: C901 - one arm per kind of 
 
     try:
         while True:
-            what, agent = next(numbers) % 15, pick(agents)
+            what, agent = next(numbers) % 20, pick(agents)
             if what <= 2:
                 agents.append(log.agent(f"Worker({len(agents)})", by=agent))
             elif what <= 4 and agent != log.root:
@@ -397,7 +405,20 @@ def wander(choices: list[int]) -> EntryLog:  # noqa: C901 - one arm per kind of 
             elif what == 13 and agent != log.root:
                 agents.append(log.fork(agent, f"Fork({len(agents)})"))
             elif what == 14:
-                log.put(agent, StepStarted("fetch"))
+                steps.append(log.put(agent, StepStarted("fetch")))
+            elif what == 15 and steps:
+                step: Entry = pick(steps)
+                log.put(step.agent, StepRetried(step.index, 1, BEGAN, b"boom"))
+            elif what == 16 and agent != log.root:
+                log.delete(agent)
+                agents.remove(agent)
+            elif what == 17 and agent != log.root:
+                log.put(agent, AgentInterrupted(b"") if next(numbers) % 2 else AgentResumed())
+            elif what == 18 and agent != log.root:
+                log.revert(agent, 1 + next(numbers) % log.index(agent))
+            elif what == 19 and agent != log.root:
+                plan = log.put(pick(agents), CallScheduled("", "process", b"", BEGAN))
+                log.put(agent, ScheduleFired(plan.seq))
     except StopIteration:
         return log
 

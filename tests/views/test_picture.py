@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.views.entry_log import EntryLog, fan_out
-from workbench.views.graph import GraphView
+from workbench.model import entries as e
+from workbench.views.graph import GraphView, Status
+from workbench.views.graph_looks import BAR, COLOURS, ORDER, SHAPES
 from workbench.views.picture import FOLD, MOST, TIMES, graph_summary, graph_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -81,6 +84,52 @@ def test_ten_thousand_agents_stay_small(shape: str) -> None:
     svg = graph_svg(view_of(log))
     assert len(svg.encode()) < 200_000
     assert sum(node.startswith("Node") for node in texts(svg)) <= MOST
+
+
+def test_each_status_has_a_mark_of_its_own() -> None:
+    """Without any colour the statuses can be told apart, and each has a colour and a place in the order of reading."""
+    assert len({re.sub("#[0-9a-f]{6}|COLOUR", "", mark) for mark in SHAPES.values()}) == len(Status)
+    assert set(SHAPES) == set(COLOURS) == set(ORDER) == set(BAR) == set(Status)
+
+
+def test_what_stands_still_stands_out_and_what_has_ended_fades() -> None:
+    """An interrupted child stands beside its band like a failed one; a deleted one is counted, and its name is grey."""
+    log = fan_out(200, done=150, failed=1)
+    workers = {node.agent_id: node.uid for node in view_of(log).nodes}
+    log.delete(workers["Worker(3)"])
+    log.interrupt(workers["Worker(170)"])
+    shown = texts(graph_svg(view_of(log)))
+    assert {"Worker(150)", "Worker(170)"} <= set(shown)
+    assert "1 interrupted" in shown
+    assert "1 exited" in shown
+    small = fan_out(2)
+    small.delete(view_of(small).nodes[2].uid)
+    names = {x.text: x.get("fill") for x in elements(graph_svg(view_of(small))) if x.tag == f"{SVG}text"}
+    assert names["Worker(0)"] == "#666666"
+    assert names["Worker(1)"] == "#1c1c1c"
+
+
+def test_counts_stay_inside_their_band() -> None:
+    """With more statuses than there is room for, the failed and interrupted are still counted, and a sign says more."""
+    log = fan_out(80)
+    workers = [node.uid for node in view_of(log).nodes if node.agent_id.startswith("Worker")]
+    acts: list[Callable[[int], object]] = [
+        log.delete,
+        log.interrupt,
+        lambda uid: log.put(uid, e.AgentFailed(b"")),
+        lambda uid: log.put(uid, e.TimerSet(0)),
+        lambda uid: log.call(uid, workers[-1]),
+        lambda uid: log.put(uid, e.InvocationFinished(ok=True, value=b"")),
+        lambda uid: log.revert(uid, 1),
+    ]
+    for i, uid in enumerate(workers[:70]):
+        acts[i % len(acts)](uid)
+    svg = graph_svg(view_of(log))
+    small = [x for x in elements(svg) if x.tag == f"{SVG}text" and x.get("font-size") == "10.5"]
+    assert small[-1].text == "…"
+    places = [float(x.get("x", 0)) for x in small]
+    assert max(places) - min(places) < 185
+    assert len(small) < len(Status)
 
 
 def test_names_are_text() -> None:

@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,13 +17,18 @@ import pytest
 from comm.base_comm import BaseComm
 from ipywidgets.widgets.widget import _instances
 
+import workbench as wb
 from tests.views.entry_log import EntryLog, fan_out
 from tests.views.test_graph import Mirror
-from workbench.model.entries import Entry
-from workbench.views.graph import GraphView
+from workbench.model.agent_type import registry
+from workbench.model.entries import AgentCreated, Entry
+from workbench.testing import SimulatedClock
+from workbench.views import graph_looks
+from workbench.views.graph import GraphView, Status
 from workbench.views.graph_packet import GraphPackets, Packet
 from workbench.widgets.agent_graph import AgentGraph, _Channel
 from workbench.widgets.pump import PUMP, Pump
+from workbench.widgets.show import agent_graph, graph_from_now
 from workbench.widgets.subshells import answer_anywhere
 
 SECONDS = 20.0
@@ -363,6 +369,64 @@ def test_an_unheard_page_is_sent_snapshots_more_and_more_seldom(
     assert not widget.unheard()
 
 
+# ---- of a session
+# ----------------------------------------------------------------------------------------------------------
+
+
+def _waiter() -> Any:
+    @wb.agent
+    class Waiter:
+        async def wait(self, promise: wb.PromiseId) -> bytes:
+            data: bytes = await wb.await_promise(promise)
+            return data
+
+    return Waiter.get()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def no_classes() -> Iterator[None]:
+    """No agent classes are left behind."""
+    before = dict(registry._types)
+    yield
+    registry._types.clear()
+    registry._types.update(before)
+
+
+def test_agents_without_a_class_are_undefined_until_it_is_there(
+    front_end: FrontEnd, no_classes: None, tmp_path: Path
+) -> None:
+    """After a restart the graph says which agents wait for their class, and what they do once its cell has run."""
+    with wb.start(tmp_path / "lesson.db") as session:
+        _waiter().wait.trigger(wb.create_promise())
+        wb.run(session.at_rest())
+    registry._types.pop("Waiter")
+    with wb.start(tmp_path / "lesson.db") as session:
+        graph = agent_graph(session)
+        assert graph.still()["text/plain"] == "1 agent: 1 undefined"
+        client = _waiter()
+        assert graph.still()["text/plain"] == "1 agent: 1 suspended"
+        assert wb.run(client.status()) == "suspended"
+        graph.close()
+        graph.layout.close()
+
+
+def test_a_trace_knows_what_is_so_when_it_begins(front_end: FrontEnd, no_classes: None) -> None:
+    """An agent that was interrupted before a trace, and goes on in it, is shown as it is from then on."""
+    with wb.start(":memory:", clock=SimulatedClock()) as session:
+        client, promise = _waiter(), wb.create_promise()
+        client.wait.trigger(promise)
+        wb.run(session.at_rest())
+        wb.run(client.interrupt())
+        graph = graph_from_now(session)
+        assert graph.still()["text/plain"] == "0 agents"
+        client.wait.trigger(promise)
+        wb.complete_promise(promise, b"")
+        wb.run(session.at_rest())
+        assert graph.still()["text/plain"] == "1 agent: 1 done"
+        graph.close()
+        graph.layout.close()
+
+
 # ---- the pump
 # ----------------------------------------------------------------------------------------------------------
 
@@ -429,6 +493,48 @@ def test_the_module_is_one_and_small() -> None:
     for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http:", "https:"):
         assert forbidden not in module
     assert len(module) + len(AgentGraph._css) < 80_000
+
+
+def test_both_sides_know_the_same_statuses() -> None:
+    """Numbers, words, order of reading and colours of the statuses are the same in Python and in the page."""
+    module = AgentGraph._esm
+
+    def listed(name: str) -> list[str]:
+        found = re.search(rf"const {name} = \[([^\]]*)\]", module)
+        assert found, name
+        return [part.strip(' "') for part in found[1].split(",")]
+
+    assert listed("STATUS") == [status.word for status in Status]
+    assert listed("READING_ORDER") == [status.name for status in graph_looks.ORDER]
+    assert listed("BAR") == [status.name for status in graph_looks.BAR]
+    assert listed("LIGHT") == [graph_looks.COLOURS[status] for status in Status]
+    assert len(listed("DARK")) == len(Status)
+    for status in Status:
+        assert re.search(rf"\b{status.name} = {status.value}\b", module), status
+
+
+def test_the_clock_of_the_entries_goes_along(front_end: FrontEnd, show: Callable[..., AgentGraph]) -> None:
+    """With a clock given, each packet says what time it is there, so that durations are right after a reload."""
+    show(Feed(fan_out(2)), now=lambda: 7_000_000)
+    front_end.until(lambda: front_end.told("snapshot"))
+    assert front_end.told("snapshot")[0]["now"] == 7.0
+
+
+def test_who_leaves_stays_while_anybody_stands_still(front_end: FrontEnd, show: Callable[..., AgentGraph]) -> None:
+    """An interrupted agent may go on in a later cell: a graph that was left follows until it has ended."""
+    log, feed = fan_out(2, done=1), Feed()
+    *_, worker = (entry.agent for entry in log.entries if isinstance(entry.body, AgentCreated))
+    log.delete(2)
+    log.interrupt(worker)
+    widget = show(feed)
+    feed.commit(log)
+    widget.leave()
+    assert widget.busy
+    assert widget._channel.follows
+    log.delete(worker)
+    feed.commit(log)
+    assert PUMP.join(SECONDS), "it follows although all have ended"
+    assert not widget.busy
 
 
 def test_ipykernel_still_has_the_pin_that_we_loosen() -> None:

@@ -5,6 +5,8 @@ at once, in the order given, so a decision may count on `state.seq`: the n-th dr
 one decision reach the disk in one commit, which is why one decision may touch two agents and still happen exactly once.
 """
 
+from typing import Final, NamedTuple
+
 from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise, Schedule
 from workbench.core.state import State
 from workbench.ids import AgentId
@@ -15,15 +17,24 @@ Draft = tuple[int, Body]
 """The uid of the oplog an entry goes to, and its body."""
 
 
-def create(state: State, agent_id: AgentId, creator: int, revision: int = 0, *, ephemeral: bool = False) -> list[Draft]:
+class Kind(NamedTuple):
+    """What an agent is from the beginning; see `AgentCreated`."""
+
+    revision: int = 0
+    ephemeral: bool = False
+    job: bool = False
+
+
+PLAIN: Final = Kind()
+
+
+def create(state: State, agent_id: AgentId, creator: int, kind: Kind = PLAIN) -> list[Draft]:
     """Bring an agent into being; its uid is the `seq` of this entry."""
     uid = state.seq + 1
-    return [(uid, e.AgentCreated(agent_id.text, agent_id.type_name, creator, revision, ephemeral))]
+    return [(uid, e.AgentCreated(agent_id.text, agent_id.type_name, creator, *kind))]
 
 
-def call(
-    state: State, caller: int, target_id: AgentId, request: e.CallMade, revision: int = 0, *, ephemeral: bool = False
-) -> list[Draft]:
+def call(state: State, caller: int, target_id: AgentId, request: e.CallMade, kind: Kind = PLAIN) -> list[Draft]:
     """Accept an invocation; creates the target when it is the first.
 
     `request.target` is filled in here. An equal key joins the invocation that has it (see `State.apply`).
@@ -31,7 +42,7 @@ def call(
     uid = state.by_id.get(request.target_id)
     drafts: list[Draft] = []
     if uid is None:
-        drafts = create(state, target_id, caller, revision, ephemeral=ephemeral)
+        drafts = create(state, target_id, caller, kind)
         uid = drafts[0][0]
     made = e.CallMade(
         uid, request.target_id, request.method, request.value, request.awaited, request.key, request.label
@@ -95,9 +106,27 @@ def subtree(state: State, agent: Agent) -> list[Agent]:
     return found
 
 
-def resume(agent: Agent) -> list[Draft]:
-    """An interrupted agent goes on; nothing for any other."""
-    return [(agent.uid, e.AgentResumed())] if agent.interrupted else []
+def finished_jobs(state: State) -> list[Agent]:
+    """Fan-out jobs that have ended, without the children that have their type."""
+    found = []
+    for agent in state.agents.values():
+        spawner = state.agents.get(agent.spawned_by)
+        is_child = spawner is not None and spawner.type_name == agent.type_name
+        if agent.job and not is_child and not agent.deleted and agent.finished and not interruptible(agent):
+            found.append(agent)
+    return found
+
+
+def left_behind(state: State) -> list[Agent]:
+    """Agents at work whose spawner, an agent, has nothing under way any more: nobody waits for what they do."""
+    found = []
+    for agent in state.agents.values():
+        spawner = state.agents.get(agent.spawned_by)
+        if agent.deleted or agent.source or spawner is None or spawner.uid == ROOT_UID or not interruptible(agent):
+            continue
+        if spawner.deleted or not interruptible(spawner):
+            found.append(agent)
+    return found
 
 
 def interruptible(agent: Agent) -> bool:
@@ -118,12 +147,12 @@ def cancel(invocation: Invocation, failure: bytes) -> list[Draft]:
     return [(invocation.target, e.InvocationCancelled(invocation.seq, failure))]
 
 
-def fire(state: State, plan: Schedule, agent_id: AgentId, revision: int, *, ephemeral: bool) -> list[Draft]:
+def fire(state: State, plan: Schedule, agent_id: AgentId, kind: Kind) -> list[Draft]:
     """A schedule is due: its target accepts the invocation, and comes into being when it is the first."""
     target = state.find(plan.target_id)
     if target is not None:
         return [(target.uid, e.ScheduleFired(plan.seq))]
-    drafts = create(state, agent_id, plan.by, revision, ephemeral=ephemeral)
+    drafts = create(state, agent_id, plan.by, kind)
     return [*drafts, (drafts[0][0], e.ScheduleFired(plan.seq))]
 
 
@@ -135,6 +164,7 @@ def cancel_schedule(state: State, seq: int, canceller: int) -> tuple[int, e.Sche
 __all__ = [
     "ROOT_UID",
     "Draft",
+    "Kind",
     "call",
     "cancel",
     "cancel_schedule",
@@ -142,11 +172,12 @@ __all__ = [
     "create",
     "drop_wait",
     "find_key",
+    "finished_jobs",
     "fire",
     "fork",
     "fork_at",
     "interruptible",
-    "resume",
+    "left_behind",
     "subtree",
     "withdraw",
 ]

@@ -68,14 +68,15 @@ class Timer(Matter, gc=False, eq=False):
 class Step(Matter, gc=False, eq=False):
     """A side effect whose intent is on disk. `origin` is the agent and index that began it, also for its forks.
 
-    `session` numbers the opening of the store in which it began: each later one began it again. After a failed try,
-    `retries` counts those before, `retry_due` is when the next begins, and `failure` why.
+    `begun` counts its tries, the one under way and those included that a crash or an interrupt cut short. `retries`
+    counts the failed ones; `failure` is why the last of them did, and `retry_due` when the next begins, 0 while one is
+    under way.
     """
 
     name: str
     idempotent: bool
     origin: tuple[int, int]
-    session: int
+    begun: int
     retries: int = 0
     retry_due: int = 0
     failure: bytes = b""
@@ -122,6 +123,7 @@ class Agent(msgspec.Struct, gc=False, eq=False):
         failure: why the agent stopped, encoded; empty while it works.
         source: uid of the agent it was forked from, 0 for none, at index `cut`; `inside`, by that agent's own `fork()`.
         goes_on: a fork or a reverted agent that has not gone on by itself yet.
+        job: whether it is a fan-out job, or the child of one that has its type.
         deleted, interrupted: `seq` of the entry that did it, 0 for none.
         nudged: `seq` of the newest call or completion that lets an interrupted agent go on.
         reverts: `(last, at)` of each revert: the entries after index `last`, up to `at`, count no longer.
@@ -152,6 +154,7 @@ class Agent(msgspec.Struct, gc=False, eq=False):
     inside: bool = False
     goes_on: bool = False
     ephemeral: bool = False
+    job: bool = False
     deleted: int = 0
     interrupted: int = 0
     nudged: int = 0

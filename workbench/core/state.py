@@ -225,7 +225,7 @@ def _type_defined(state: State, entry: Entry, body: e.TypeDefined) -> None:
 
 def _agent_created(state: State, entry: Entry, body: e.AgentCreated) -> None:
     agent = Agent(entry.seq, body.agent_id, body.type_name, body.spawned_by, entry.wall)
-    agent.revision, agent.ephemeral = body.revision, body.ephemeral
+    agent.revision, agent.ephemeral, agent.job = body.revision, body.ephemeral, body.job
     state.agents[agent.uid] = agent
     state.by_id[body.agent_id] = agent.uid
 
@@ -471,15 +471,21 @@ def _timer_set(state: State, entry: Entry, body: e.TimerSet) -> None:
 
 
 def _step_started(state: State, entry: Entry, body: e.StepStarted) -> None:
-    step = Step(body.name, body.idempotent, (entry.agent, entry.index), state.sessions)
+    step = Step(body.name, body.idempotent, (entry.agent, entry.index), 1)
     state.add_wait(state.agents[entry.agent], entry, step)
 
 
 def _step_retried(state: State, entry: Entry, body: e.StepRetried) -> None:
     wait = state.agents[entry.agent].waits.get(body.op)
     if wait is not None and isinstance(wait.on, Step):
-        wait.on.retries, wait.on.retry_due, wait.on.failure = body.attempts, body.due, body.failure
-        wait.on.session = state.sessions
+        wait.on.retries += 1
+        wait.on.begun, wait.on.retry_due, wait.on.failure = body.attempts, body.due, body.failure
+
+
+def _step_restarted(state: State, entry: Entry, body: e.StepRestarted) -> None:
+    wait = state.agents[entry.agent].waits.get(body.op)
+    if wait is not None and isinstance(wait.on, Step):
+        wait.on.begun, wait.on.retry_due = body.attempts + 1, 0
 
 
 def _step_finished(state: State, entry: Entry, body: e.StepFinished) -> None:
@@ -545,6 +551,7 @@ _APPLY: Final[dict[type[Body], Callable[[State, Entry, Any], None]]] = {
     e.TimerFired: _delivered,
     e.StepStarted: _step_started,
     e.StepRetried: _step_retried,
+    e.StepRestarted: _step_restarted,
     e.StepFinished: _step_finished,
     e.RegionBegun: _region_begun,
     e.RegionEnded: _region_ended,

@@ -93,14 +93,15 @@ class AgentType:
     """
 
     __slots__ = (
-        "cls", "code", "ephemeral", "hints", "known_state", "methods", "name", "needs", "parameters", "signature",
-        "snapshot_every", "source",
+        "cls", "code", "ephemeral", "hints", "job", "known_state", "methods", "name", "needs", "parameters",
+        "signature", "snapshot_every", "source",
     )  # fmt: skip
 
     def __init__(self, cls: type, *, ephemeral: bool = False, snapshot_every: int = 0) -> None:
         if not isinstance(cls, type):
             raise AgentTypeError(f"{cls!r} is no class", "an agent is made from a class", "write @agent above a class")
         self.cls, self.ephemeral, self.snapshot_every, self.name = cls, ephemeral, snapshot_every, cls.__name__
+        self.job = False
         self.code = self.source = ""  # set for a class that was written as such, see `source`
         self.methods = _methods(cls, self.name)
         init: Callable[..., Any] = cls.__init__  # type: ignore[misc] # this very class is asked

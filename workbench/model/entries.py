@@ -37,13 +37,17 @@ class SessionStarted(Body, frozen=True, tag=1):
 
 
 class AgentCreated(Body, frozen=True, tag=2):
-    """First entry of an agent's oplog. `revision` is the `seq` of the `TypeDefined` of its code, 0 for unknown."""
+    """First entry of an agent's oplog. `revision` is the `seq` of the `TypeDefined` of its code, 0 for unknown.
+
+    `job` marks a fan-out job and the children of its own type.
+    """
 
     agent_id: str
     type_name: str
     spawned_by: int
     revision: int = 0
     ephemeral: bool = False
+    job: bool = False
 
 
 class OpenWait(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -352,6 +356,16 @@ class StepRetried(Body, frozen=True, tag=35):
     failure: bytes
 
 
+class StepRestarted(Body, frozen=True, tag=41):
+    """The step begun at index `op` runs again, after it failed or was cut short; it was tried `attempts` times. Hint.
+
+    On disk before it runs, as the step's first intent is.
+    """
+
+    op: int
+    attempts: int
+
+
 class RegionBegun(Body, frozen=True, tag=36):
     """Operation: an atomic region begins: a crash before its end undoes it, and it runs again as a whole."""
 
@@ -427,6 +441,7 @@ AnyBody = (
     | StepFinished
     | Logged
     | StepRetried
+    | StepRestarted
     | RegionBegun
     | RegionEnded
     | SnapshotTaken
@@ -459,6 +474,7 @@ _HINTS = (
     InvocationCancelled,
     ScheduleFired,
     StepRetried,
+    StepRestarted,
     SnapshotTaken,
     SnapshotRefused,
     Logged,

@@ -208,8 +208,15 @@ class Controls:
             return
         self._journal.cause = seq
         agent_id = AgentId.parse(plan.target_id)
-        revision, ephemeral = self._memory.revisions.of_new(agent_id.type_name)
-        self._journal.append_all(decisions.fire(state, plan, agent_id, revision, ephemeral=ephemeral), plan.line)
+        kind = self._memory.revisions.of_new(agent_id.type_name)
+        self._journal.append_all(decisions.fire(state, plan, agent_id, kind), plan.line)
+
+    def clean(self) -> tuple[list[str], int, list[str]]:
+        """Delete finished jobs whole: their ids, how many agents that were, and who was left behind at work."""
+        state = self._journal.state
+        jobs = decisions.finished_jobs(state)
+        deleted = sum(self._delete(job, 1, "") for job in jobs)
+        return [job.text for job in jobs], deleted, [agent.text for agent in decisions.left_behind(state)]
 
     # ---- helpers -------------------------------------------------------------------------------------------------
 

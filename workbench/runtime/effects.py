@@ -15,11 +15,12 @@ from uuid import UUID
 from workbench.errors import AgentTypeError
 from workbench.ids import AgentId
 from workbench.model.codec import NOTHING_KNOWN, known_types
+from workbench.model.retry import Retry, policy_of
 from workbench.runtime.awaiting import Awaiting
 from workbench.runtime.clock import as_datetime
 from workbench.runtime.current import current, require_instance
 from workbench.runtime.opening import default_session
-from workbench.runtime.steps import StepWork
+from workbench.runtime.steps import StepWork, step_key
 
 
 class _Step(Awaiting):
@@ -47,27 +48,46 @@ class _Step(Awaiting):
 
 
 def step(
-    fn: Callable[..., Any], *args: Any, idempotent: bool = True, timeout: float | None = None, **kwargs: Any
+    fn: Callable[..., Any],
+    *args: Any,
+    retry: Retry | int | None = None,
+    timeout: float | None = None,
+    idempotent: bool = True,
+    cpu: bool = False,
+    **kwargs: Any,
 ) -> Awaiting:
     """Do a side effect outside the agent, and record its outcome once: `page = await wb.step(fetch, url)`.
 
-    A plain function runs on a thread, a coroutine function on the session's event loop. Its intent is on disk before it
-    starts. When the process dies before the outcome is, the step runs again after recovery.
+    A plain function runs on a thread, a coroutine function on the session's event loop, and with `cpu=True` a plain
+    function runs on a pool of processes, one for each core. The intent is on disk before it starts, and before each
+    further try. When the process dies before the outcome is on disk, the step runs again after recovery, with the same
+    `wb.idempotency_key()`; what was tried before counts.
 
     Args:
-        fn: what to run.
+        fn: what to run. With `cpu=True` it and its arguments are copied to another process: it may be defined in a
+            cell, and should compute and nothing else.
         *args: its arguments.
-        idempotent: whether running it again after a crash is harmless.
-        timeout: seconds for a coroutine function to end, else `TimeoutError`.
+        retry: what to do when it raises: a number of tries, or a `wb.Retry`. By default it is tried 3 times, 100 ms and
+            300 ms apart; once when it is not idempotent, because it may have raised after it took effect. Cancellation,
+            `sys.exit()` and a result that cannot be recorded are not tried again.
+        timeout: seconds for each try, from when it really runs; then the try ends with `TimeoutError`. A coroutine is
+            cancelled and a process killed; a thread goes on by itself, and nobody hears what comes of it.
+        idempotent: whether running it twice is harmless. If not, one that a crash cut short ends with `OutcomeUnknown`,
+            and one that ran out of time is not tried again, whatever `retry` says.
+        cpu: run it on another core. What it prints goes to the kernel's log.
         **kwargs: its keyword arguments.
 
-    Oplog: `StepStarted` before it runs, `StepFinished` with the outcome.
+    Oplog: `StepStarted` before it runs; for each failed try that is not the last `StepRetried`, with the time of the
+    next, then `StepRestarted`; `StepFinished` with the outcome and the number of tries.
     Replay: returns or raises the recorded outcome; nothing runs.
 
     Raises:
-        AgentTypeError: `fn` cannot be called.
+        AgentTypeError: `fn` cannot be called, or an option makes no sense.
         NotInAgentError: awaited outside an agent.
-        EncodingError: what it returned cannot be copied (raised by the await).
+        EncodingError: what it returned cannot be copied, or cannot go to another process (raised by the await).
+        OutcomeUnknown: it may not run twice, and a crash cut it short (raised by the await).
+        ProcessDiedError: the process that it ran on was killed, or ended by itself (raised by the await).
+        RefusedError: it may not run twice, and stands in an atomic region, which may (raised by the await).
     """
     if not callable(fn):
         raise AgentTypeError(
@@ -78,7 +98,16 @@ def step(
             "a coroutine was given as step", "it has begun already", "write await wb.step(function, argument)"
         )
     name = getattr(fn, "__qualname__", type(fn).__qualname__).replace("<locals>.", "")
-    return _Step(StepWork(name, fn, args, kwargs, idempotent=idempotent, timeout=timeout))
+    if cpu and inspect.iscoroutinefunction(fn):
+        raise AgentTypeError(
+            f"step {name} with cpu=True is a coroutine function",
+            "the processes of the pool have no event loop",
+            "make it a plain function, or leave cpu=True out",
+        )
+    if timeout is not None and not timeout > 0:
+        raise AgentTypeError(f"timeout={timeout!r}", "no try can end within it", "pass a number of seconds above 0")
+    policy = policy_of(retry, idempotent=idempotent)
+    return _Step(StepWork(name, fn, args, kwargs, retry=policy, timeout=timeout, idempotent=idempotent, cpu=cpu))
 
 
 def now() -> datetime:
@@ -100,7 +129,17 @@ def random() -> float:
 
 
 def idempotency_key() -> str:
-    """A key for an outside service: new at each call, the same on replay and when a step is run again."""
+    """A key for an outside service, which then does what it is asked once.
+
+    In an agent it is new at each call, and the same on replay and when an atomic region runs again. In the function of
+    a step it is the step's: the same at each try, after a crash too. (Not with `cpu=True`: that is for computing.)
+    Nothing is written.
+
+    Raises:
+        NotInAgentError: called outside agents and steps.
+    """
+    if current.instance is None and (key := step_key.get("")):
+        return str(UUID(hex=key, version=4))
     return str(UUID(hex=require_instance("idempotency_key").draw("key"), version=4))
 
 

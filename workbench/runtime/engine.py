@@ -11,11 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from workbench.core import decisions, history
-from workbench.core.lineage import forked_at, newest_snapshot, segments
+from workbench.core.lineage import Segment, forked_at, newest_snapshot, segments
 from workbench.core.nouns import Agent, Invocation, Promise, Step, Timer, Wait, status_of
+from workbench.core.regions import tries_undone
 from workbench.core.state import State
 from workbench.core.waits import Link, find_deadlock
-from workbench.errors import DeadlockError, OutcomeUnknown, PromiseNotFound
+from workbench.errors import DeadlockError, PromiseNotFound
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.agent_type import AgentType, Registry
@@ -27,7 +28,7 @@ from workbench.runtime.instance import Instance
 from workbench.runtime.journal import Journal
 from workbench.runtime.printing import show
 from workbench.runtime.revisions import Revisions
-from workbench.runtime.steps import Outcome, Steps, StepWork
+from workbench.runtime.steps import Outcome, Steps, StepWork, outcome_unknown
 from workbench.runtime.timers import Timers
 from workbench.runtime.watching import Watchers
 
@@ -127,15 +128,16 @@ class Engine:
             if instance is None:
                 return
         ready, slot.ready = slot.ready, []
-        if agent.regions:
-            ready, slot.ready = _in_region(agent, ready)
         for op in ready:
+            if agent.regions and _holds(agent, op):
+                slot.ready.append(op)
+                continue
             wait = agent.waits.get(op)
             if wait is not None:
                 self._deliver(agent, slot, instance, op, wait)
                 if instance.stopped is not None:
                     return
-        if slot.ready and not (agent.regions and _in_region(agent, slot.ready)[1]):
+        if slot.ready and not all(_holds(agent, op) for op in slot.ready):
             self.schedule(uid)
         if agent.current is None and agent.queue is not None:
             journal.tick()
@@ -157,9 +159,14 @@ class Engine:
             body = e.PromiseDelivered(op, on.value, on.ok)
         elif isinstance(on, Step):
             outcome = slot.outcomes.pop(op, None) if slot.outcomes is not None else None
-            ok, value = outcome or (on.ok, on.value)
-            attempts = 1 if on.settled or not on.idempotent else journal.state.sessions - on.session + 1
-            body = e.StepFinished(op, ok, value, attempts)
+            if on.settled:
+                body = e.StepFinished(op, on.ok, on.value)
+            elif outcome is not None:
+                attempts = on.begun + self._tried_in_earlier_runs(agent, instance, op)
+                body = e.StepFinished(op, outcome.ok, outcome.value, attempts)
+            else:
+                self._try_again(agent, instance, op, on)
+                return
         else:
             body = e.TimerFired(op)
         cause = on.settled or wait.seq
@@ -220,8 +227,7 @@ class Engine:
         if request.target_id in state.by_id:
             drafts = decisions.call(state, caller, target, request)
         else:
-            revision, ephemeral = self.revisions.of_new(target.type_name)
-            drafts = decisions.call(state, caller, target, request, revision, ephemeral=ephemeral)
+            drafts = decisions.call(state, caller, target, request, self.revisions.of_new(target.type_name))
         entry = self._journal.append_all(drafts, line)[-1]
         agent = state.agents[entry.body.target]  # type: ignore[attr-defined] # it is a `CallMade`
         if agent.id is None:
@@ -346,7 +352,7 @@ class Engine:
         """Schedule what is due of an agent, and arm its timers: after an opening, a resume, a revert."""
         if agent.deleted or agent.failure or agent.stands:
             return
-        if agent.goes_on or agent.interrupted or (agent.queue and agent.current is None):
+        if agent.goes_on or agent.interrupted or agent.regions or (agent.queue and agent.current is None):
             self.schedule(agent.uid)
         if agent.current is not None and self._registry.find(agent.type_name) is None:
             self.await_definition(agent)
@@ -356,6 +362,8 @@ class Engine:
                 self._timers.arm(agent.uid, op, on.due)
             elif on.settled:
                 self.due(agent.uid, op)
+            elif isinstance(on, Step) and on.retry_due:
+                self._timers.arm(agent.uid, op, on.retry_due)
             elif isinstance(on, Step):
                 self.schedule(agent.uid)
 
@@ -424,6 +432,8 @@ class Engine:
                 self._timers.arm(uid, op, wait.on.due)
             elif op in outcomes:  # the step has ended, and its end is not recorded
                 self._step_ended(uid, op, outcomes[op])
+            elif isinstance(wait.on, Step) and wait.on.retry_due:
+                self._timers.arm(uid, op, wait.on.retry_due)
         self.schedule(uid)
         self.wake()
 
@@ -516,10 +526,34 @@ class Engine:
         self._steps.begin(step, agent.text, work, known, self._context_of(agent))
 
     def step_done(self, step: Step, outcome: Outcome) -> None:
-        """Deliver an outcome to whoever began the step, and to its forks."""
-        for uid, op in step.waiters or ():
-            if op in getattr(self.state.agents.get(uid), "waits", ()):
-                self._step_ended(uid, op, outcome)
+        """Deliver an outcome to whoever began the step, and to its forks; or record when it is tried again."""
+        waiting = []
+        for uid, op in dict.fromkeys(step.waiters or ()):
+            agent = self.state.agents.get(uid)
+            if agent is not None and op in agent.waits and not agent.failure:
+                waiting.append((uid, op))
+        if outcome.delay is not None and waiting:
+            self._try_later(step, waiting, outcome.value, outcome.delay)
+            return
+        for uid, op in waiting:
+            self._step_ended(uid, op, outcome)
+
+    def _try_later(self, step: Step, waiting: list[tuple[int, int]], failure: bytes, delay: float) -> None:
+        """A try failed, and is not the last: the next begins after so many seconds."""
+        journal = self._journal
+        uid, op = waiting[0]
+        agent = journal.state.agents[uid]
+        journal.tick()
+        journal.cause = agent.waits[op].seq
+        due = journal.wall + round(delay * 1e9)
+        journal.append_to(agent, e.StepRetried(op, step.begun, due, failure), "", 0)
+        for uid, op in waiting:
+            self._timers.arm(uid, op, due)
+
+    def _try_again(self, agent: Agent, instance: Instance, op: int, step: Step) -> None:
+        """The wait for the next try is over."""
+        if step.retry_due and not self._steps.under_way(step):
+            self._restart_step(agent, instance, op, step)
 
     def _step_ended(self, uid: int, op: int, outcome: Outcome) -> None:
         slot = self.slot(uid)
@@ -528,38 +562,41 @@ class Engine:
         self.due(uid, op)
 
     def _restart_steps(self, agent: Agent, instance: Instance) -> None:
-        """Begin again what was under way when the process ended."""
+        """Begin again what was under way when the process ended, or the agent was stopped."""
         for op, wait in agent.waits.items():
             step = wait.on
-            if isinstance(step, Step) and not step.settled and not self._steps.under_way(step):
-                work, slot = instance.work.get(op), self.slot(agent.uid)
-                if work is None or op in (slot.outcomes or ()):
-                    continue
-                if step.idempotent:
-                    self.start_step(agent, op, work)
-                else:
-                    self._give_up_step(agent, op, step)
+            if not isinstance(step, Step) or step.settled or step.retry_due or self._steps.under_way(step):
+                continue
+            if op not in instance.work or op in (self.slot(agent.uid).outcomes or ()):
+                continue
+            if step.idempotent:
+                self._restart_step(agent, instance, op, step)
+            else:
+                error = outcome_unknown(step.name, agent.text, "it was cut short while it was under way")
+                self._step_ended(agent.uid, op, Outcome(False, encode_failure(error, agent.text, step.name)))  # noqa: FBT003
 
-    def _give_up_step(self, agent: Agent, op: int, step: Step) -> None:
-        """A step that may not run twice was under way when the process ended: its outcome is that nobody knows it."""
-        error = OutcomeUnknown(
-            f"step {step.name} of {agent.text}",
-            "it was cut short while it was under way, and it may not run twice",
-            "find out whether it took effect, then call the agent again",
-        )
-        self._step_ended(agent.uid, op, (False, encode_failure(error, agent.text, step.name)))
+    def _restart_step(self, agent: Agent, instance: Instance, op: int, step: Step) -> None:
+        """Try a step once more; that it is, is on disk before."""
+        self._journal.tick()
+        self._journal.cause = agent.waits[op].seq
+        self._journal.append_to(agent, e.StepRestarted(op, step.begun), "", 0)
+        self.start_step(agent, op, instance.work[op])
+
+    def _tried_in_earlier_runs(self, agent: Agent, instance: Instance, op: int) -> int:
+        """How often a step in an atomic region was tried by runs of the region that crashes undid."""
+        undone = [last for last, at in agent.reverts if at > instance.started] if agent.regions else ()
+        if not undone:
+            return 0
+        return tries_undone(self._journal.read_oplog([Segment(agent.uid, min(undone) + 1, agent.index)]), op)
 
 
-def _in_region(agent: Agent, ready: list[int]) -> tuple[list[int], list[int]]:
-    """What of that which is due an agent gets now, and later, while an atomic region is open.
+def _holds(agent: Agent, op: int) -> bool:
+    """Whether the outcome of what an agent began at `op` waits for the end of an atomic region.
 
-    What was begun before the region waits for its end, because a crash would undo it with the region. When nothing that
-    the region began is open, it must be that the region waits for it.
+    It does when that was begun before the region, because a crash would undo it with the region. When nothing that the
+    region began is open, it must be that the region waits for it.
     """
-    begun = agent.regions[0]
-    if not any(op > begun for op in agent.waits):
-        return ready, []
-    return [op for op in ready if op > begun], [op for op in ready if op < begun]
+    return bool(agent.regions) and op < agent.regions[0] < next(reversed(agent.waits), 0)
 
 
 def _in_words(state: State, link: Link) -> tuple[str, str, str]:

@@ -15,6 +15,8 @@ from hashlib import blake2b
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from workbench.core import decisions
 from workbench.core.lineage import Cursor
 from workbench.core.nouns import Agent, Promise
@@ -40,6 +42,7 @@ from workbench.runtime.clock import LAST_SECOND
 from workbench.runtime.current import calling_line, current
 from workbench.runtime.host import Host
 from workbench.runtime.pending import Pending
+from workbench.runtime.regions import Regions
 from workbench.runtime.snapshots import restored, taken
 from workbench.runtime.steps import StepWork
 
@@ -59,8 +62,8 @@ class Instance:
     """The live object behind an agent; see the module's text."""
 
     __slots__ = (
-        "agent", "cursor", "draws", "host", "invocation", "loop", "method", "object", "pending", "rehearsing", "root",
-        "stopped", "timers", "type", "wall", "work",
+        "agent", "cursor", "draws", "host", "invocation", "loop", "method", "object", "pending", "regions",
+        "rehearsing", "root", "started", "stopped", "timers", "type", "wall", "work",
     )  # fmt: skip
 
     def __init__(self, host: Host, agent: Agent, agent_type: AgentType) -> None:
@@ -76,7 +79,9 @@ class Instance:
         self.root: asyncio.Future[Any] | None = None
         self.method: MethodType | None = None
         self.invocation = 0
+        self.started = 0
         self.draws = 0
+        self.regions: Regions | None = None
         self.wall = 0
         self.stopped: BaseException | None = None
         self.rehearsing = False
@@ -130,6 +135,7 @@ class Instance:
             body = entry.body
             if type(body) is e.InvocationStarted:
                 self.invocation, self.draws, self.root = entry.invocation, 0, None
+                self.started = entry.index
                 self.loop.run_until_quiet(self._begin, body)
             else:
                 _DELIVER[type(body)](self, entry, body)
@@ -223,6 +229,8 @@ class Instance:
             raise RecursionError(message)
         if self.stopped is not None:
             return
+        for begun in () if self.regions is None else tuple(self.regions.open):
+            self.end_region(begun)  # of a generator that was never used up
         ok, value = self._outcome(root, error)
         entry = self._expect(e.InvocationFinished, "the end of the invocation")
         if entry is None:
@@ -309,6 +317,8 @@ class Instance:
         agent = self.agent
         if request.awaited and request.target_id == self.identity.text:
             return self._refuse_self_call(request, line)
+        if self.regions is not None and request.key is None and self.in_region:
+            request = replace(request, key=self._key_in_region(request))
         entry = self._expect(e.CallMade, asked)
         if entry is None:
             entry = self.host.make_call(agent.uid, target, request, line)
@@ -333,6 +343,8 @@ class Instance:
 
     def schedule(self, request: e.CallScheduled, line: str) -> int:
         """Have a method invoked later; the `seq` that names the schedule."""
+        if self.in_region and request.key is None:
+            request = replace(request, key=self._key_in_region(request))
         asked = f"schedule {request.target_id}.{request.method}"
         entry = self._expect(e.CallScheduled, asked)
         if entry is None:
@@ -380,17 +392,35 @@ class Instance:
         entry = self._expect(e.RegionBegun, "an atomic region")
         if entry is None:
             entry = self.host.append(self.agent.uid, e.RegionBegun(), calling_line())
+        if self.regions is None:
+            self.regions = Regions()
+        self.regions.begun(entry.index, self.regions.name if self.regions.open else self.draw("region"))
         return entry.index
 
     def end_region(self, begun: int) -> None:
         """End the atomic region that began at this index."""
-        if self.stopped is not None:
+        if self.stopped is not None or self.regions is None or begun not in self.regions.open:
             return  # what unwinds an agent that was stopped ends nothing
         entry = self._expect(e.RegionEnded, "the end of an atomic region")
         if entry is None:
             self.host.append(self.agent.uid, e.RegionEnded(begun), calling_line())
         elif entry.body.op != begun:  # type: ignore[attr-defined]
             self._diverge(entry, "the end of another atomic region", calling_line())
+        self.regions.ended(begun)
+
+    def region_turn(self) -> "asyncio.Future[None] | None":
+        """See `Regions.turn`."""
+        return None if self.regions is None else self.regions.turn(self.loop)
+
+    @property
+    def in_region(self) -> bool:
+        """Whether an atomic region is open at this point of the code, which may be a replayed one."""
+        return self.regions is not None and bool(self.regions.open)
+
+    def _key_in_region(self, request: e.CallMade | e.CallScheduled) -> str:
+        """When the region runs again, the target joins the two by this key."""
+        assert self.regions is not None  # noqa: S101 - one is open
+        return self.derive(self.regions.purpose(f"{request.target_id}.{request.method}", request.value))
 
     def drop(self, future: Pending) -> None:
         """The code stopped waiting for an operation."""
@@ -487,6 +517,12 @@ class Instance:
 
     def step(self, work: StepWork, known: KnownTypes) -> Pending:
         """Begin a side effect; its intent is committed before it runs."""
+        if self.in_region and not work.idempotent:
+            raise RefusedError(
+                f"step {work.name} in an atomic region of {self.agent.text}",
+                "it may not run twice, and the region runs again as a whole when a crash cuts it short",
+                "do the step before or after the region",
+            )
         entry = self._expect(e.StepStarted, f"step {work.name}")
         live = entry is None
         if entry is None:
@@ -494,7 +530,10 @@ class Instance:
         elif entry.body.name != work.name:  # type: ignore[attr-defined]
             self._diverge(entry, f"step {work.name}", calling_line())
         future = self._wait(entry, known)
-        work.key = self.derive(f"step/{entry.index}")
+        purpose = f"step/{entry.index}"
+        if self.regions is not None and self.regions.open:
+            purpose = self.regions.purpose(f"step {work.name}")
+        work.key = self.derive(purpose)
         self.work[entry.index] = work
         if live:
             self.host.start_step(self.agent, entry.index, work)
@@ -502,14 +541,14 @@ class Instance:
 
     def fork(self) -> tuple[bool, UUID]:
         """Clone this agent at this line: whether this is the fork, and the fork's phantom id."""
+        if self.regions is not None and self.regions.open:
+            raise RefusedError(
+                f"fork of {self.agent.text}",
+                f"the atomic region that began at index {self.regions.open[0]} is open",
+                "fork before or after the region",
+            )
         entry = self._expect(e.ForkMade, "fork")
         if entry is None:
-            if self.agent.regions:
-                raise RefusedError(
-                    f"fork of {self.agent.text}",
-                    f"the atomic region that began at index {self.agent.regions[0]} is open",
-                    "fork before or after the region",
-                )
             fork_id = self.agent.agent_id.with_phantom(self.host.new_phantom_id())
             drafts = decisions.fork(self.host.state, self.agent, fork_id)
             entry = self.host.append_all(drafts, calling_line())[0]

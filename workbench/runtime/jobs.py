@@ -317,6 +317,7 @@ def _job_type(body: _Body) -> AgentType:
         Job.item = body.function  # type: ignore[attr-defined]
     Job.__name__ = Job.__qualname__ = type_name
     agent_type = AgentType(Job)
+    agent_type.job = True
     agent_type.methods["run"].takes = body.takes
     agent_type.methods["run"].gives = body.gives
     registry.add(agent_type)

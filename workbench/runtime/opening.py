@@ -8,6 +8,7 @@ from typing import Final
 from workbench.errors import StoreReadOnlyError
 from workbench.runtime.answer import uninterrupted
 from workbench.runtime.clock import Clock, in_words
+from workbench.runtime.read_only import ReadOnlySession
 from workbench.runtime.session import Session
 from workbench.store.lock import StoreLock, refuse_network_home
 from workbench.store.log import SqliteLog
@@ -17,7 +18,8 @@ MEMORY: Final = ":memory:"
 """The path that keeps nothing."""
 
 _default: Session | None = None
-_open: dict[str, Session] = {}
+_open: dict[tuple[str, bool], Session] = {}
+"""By path, and whether only to read."""
 _guard: Final = threading.RLock()
 
 
@@ -35,13 +37,17 @@ def start(
     Args:
         path: the store's file; `":memory:"` keeps nothing; by default `<notebook>.workbench.db`, else `workbench.db`.
         fresh: move an existing store aside (to `<name>.<time>.old`, never deleted) and begin a new one.
-        read_only: open a store to look at it, also one that is in use.
+        read_only: open a store to look at it, also one that another process has in use, that somebody sent, or that may
+            not be written; nothing is run or changed, and whatever would raises `StoreReadOnlyError`. It becomes the
+            default session only where there is none.
         clock: for tests: a `workbench.testing.SimulatedClock`.
 
     Raises:
         StoreInUseError: another process owns the store; says which.
         StoreFormatError: the file is no store, or a newer one.
         StoreCorruptError: the log was changed from outside.
+        StoreReadOnlyError: there is nothing to read, or `fresh` was asked for too.
+        StoreError: with `read_only`, there is no such file.
     """
     name = os.fspath(path) if path is not None else default_path()
     return uninterrupted(lambda: _start(name, clock or Clock(), fresh=fresh, read_only=read_only))
@@ -50,27 +56,46 @@ def start(
 def _start(name: str, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
     global _default  # noqa: PLW0603 - the default session is a process-wide fact
     with _guard:
+        if read_only:
+            looking = _look(name, clock, fresh=fresh)
+            if _default is None or _default.closed:
+                _default = looking
+            return looking
         if name == MEMORY:
             session = Session(name, MemoryLog(clock.token()), None, clock, _forget)
         else:
             full = str(Path(name).resolve())
-            opened = _open.get(full)
+            opened = _open.get((full, False))
             if opened is not None and not opened.closed and not fresh:
                 _default = opened
                 return opened
             if opened is not None:
                 opened.close()
-            session = _open_store(Path(full), clock, fresh=fresh, read_only=read_only)
-            _open[full] = session
+            session = _open_store(Path(full), clock, fresh=fresh)
+            _open[full, False] = session
         _default = session
     return session
 
 
-def _open_store(path: Path, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
-    if read_only:
+def _look(name: str, clock: Clock, *, fresh: bool) -> Session:
+    """A session that only reads; the same for the same path."""
+    if fresh:
         raise StoreReadOnlyError(
-            "read_only=True is not available yet", "reading a store in use comes with the terminal", "open it alone"
+            f"{name} with fresh=True and read_only=True", "to begin a new store is to write", "leave one of them out"
         )
+    if name == MEMORY:
+        raise StoreReadOnlyError(
+            f"{name} with read_only=True", "a session that keeps nothing has nothing to read", "name a file"
+        )
+    full = str(Path(name).resolve())
+    opened = _open.get((full, True))
+    if opened is None or opened.closed:
+        log = SqliteLog(Path(full), "", read_only=True)
+        opened = _open[full, True] = ReadOnlySession(full, log, clock, _forget)
+    return opened
+
+
+def _open_store(path: Path, clock: Clock, *, fresh: bool) -> Session:
     refuse_network_home(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = StoreLock(path)
@@ -113,6 +138,11 @@ def default_session() -> Session:
     if found is None or found.closed:
         found = start()
     return found
+
+
+def present_session() -> Session | None:
+    """The default session if there is one; none is started."""
+    return None if _default is None or _default.closed else _default
 
 
 def _forget(session: Session) -> None:

@@ -1,6 +1,6 @@
 """Opening a store: its log is folded, and what the facts leave open is taken up. Harmless when repeated."""
 
-from workbench.core import decisions
+from workbench.core import checkpoint, decisions
 from workbench.core.nouns import ROOT_UID
 from workbench.core.state import State
 from workbench.core.waits import find_deadlock
@@ -10,6 +10,19 @@ from workbench.runtime.engine import Engine
 from workbench.runtime.journal import Journal
 from workbench.runtime.timers import Timers
 from workbench.store.faults import reach
+from workbench.store.log import Log
+
+
+def newest_checkpoint(log: Log) -> State:
+    """The state that the log's newest checkpoint holds, of those that this version understands; else the empty one.
+
+    Fold the log after its `seq`, and it is as if all had been folded.
+    """
+    for data in log.checkpoints():
+        state = checkpoint.read(data)
+        if state is not None:
+            return state
+    return State()
 
 
 def fold(journal: Journal, identity: tuple[int, str]) -> None:
@@ -19,8 +32,8 @@ def fold(journal: Journal, identity: tuple[int, str]) -> None:
         journal: of the store.
         identity: process id and host name of who opens it.
     """
-    journal.state = State()
-    journal.clock.not_before(journal.state.fold(journal.log.read()).wall)
+    journal.begin_at(newest_checkpoint(journal.log))
+    journal.clock.not_before(journal.state.fold(journal.log.read(journal.state.seq)).wall)
     reach("recovery.folded")
     journal.state.wakes.clear()
     journal.state.ended.clear()

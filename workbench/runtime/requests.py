@@ -120,6 +120,11 @@ class Requests:
         cancelled: bool = self._door.ask(lambda: self._engine.controls.cancel(agent_id, key)).result()
         return cancelled
 
+    def clean(self) -> tuple[list[str], int, list[str]]:
+        """Delete finished jobs whole; see `Controls.clean`."""
+        cleaned: tuple[list[str], int, list[str]] = self._door.ask(self._engine.controls.clean).result()
+        return cleaned
+
     def control(self, verb: str, agent_id: str, argument: int, text: str) -> "Future[Any]":
         """Delete, interrupt, resume, revert or fork an agent; see `Controls.do`."""
         return self._door.ask(lambda: self._engine.controls.do(verb, agent_id, argument, text))

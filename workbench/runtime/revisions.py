@@ -9,7 +9,9 @@ it is never run, because a store may come from somebody else.
 import logging
 from typing import Protocol
 
+from workbench.core.decisions import PLAIN, Kind
 from workbench.core.nouns import ROOT_UID, Agent
+from workbench.errors import DivergenceError
 from workbench.model import entries as e
 from workbench.model.agent_type import AgentType, Registry
 from workbench.model.failure import encode_failure
@@ -30,7 +32,7 @@ class Revisions:
 
     def __init__(self, journal: Journal, registry: Registry) -> None:
         self._journal, self._registry = journal, registry
-        self._known: dict[str, tuple[int, bool]] = {}
+        self._known: dict[str, Kind] = {}
 
     def forget(self, name: str) -> None:
         """A class of this name was defined anew."""
@@ -40,14 +42,15 @@ class Revisions:
         """The store's entries may be fewer than they were, after a crash."""
         self._known.clear()
 
-    def of_new(self, type_name: str) -> tuple[int, bool]:
-        """The revision of an agent that comes into being, 0 for unknown code; and whether it is ephemeral."""
+    def of_new(self, type_name: str) -> Kind:
+        """What an agent of this type is that comes into being; plain while its class is not defined."""
         found = self._known.get(type_name)
         if found is None:
             agent_type = self._registry.find(type_name)
             if agent_type is None:
-                return 0, False
-            found = self._known[type_name] = self._number(agent_type), agent_type.ephemeral
+                return PLAIN
+            kind = Kind(self._number(agent_type), agent_type.ephemeral, agent_type.job)
+            found = self._known[type_name] = kind
         return found
 
     def _number(self, agent_type: AgentType) -> int:
@@ -69,7 +72,7 @@ class Revisions:
             rehearsal: who can try the newest code; None for an agent that has done nothing yet.
         """
         newest = self._registry.get(agent.type_name)
-        number, _ = self.of_new(agent.type_name)
+        number = self.of_new(agent.type_name).revision
         if not number or number == agent.revision:
             return newest
         if agent.misfit != number:
@@ -79,10 +82,17 @@ class Revisions:
             if error is None:
                 return newest
             logger.warning(
-                "%s keeps the code it has: its oplog does not replay on the class as it is defined now (%s). To have "
-                "the new code: client.revert(to=...) to before that index, client.fork(at=...) there, client.delete().",
+                "%s keeps the code it has, because its past does not fit the class as it is defined now: %s. To have "
+                "the new code, revert it to before that (client.revert), fork it there (client.fork), or delete it.",
                 agent.text,
-                error,
+                _in_words(error),
             )
         _, code = self._journal.state.revisions.get(agent.revision, ("", ""))
         return self._registry.earlier(agent.type_name, code) or newest
+
+
+def _in_words(error: BaseException) -> str:
+    """Where the two part."""
+    if isinstance(error, DivergenceError):
+        return f"at index {error.index} its oplog holds {error.expected}, the new code asks for {error.got}"
+    return f"{type(error).__name__}: {error!s:.200}"

@@ -5,49 +5,46 @@ import contextvars
 import os
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
-from workbench.core.lineage import segments
-from workbench.core.nouns import ROOT_UID, Agent, status_of
-from workbench.errors import SessionClosedError, UnknownAgentError
+from workbench.core.nouns import status_of
+from workbench.core.state import State
+from workbench.errors import SessionClosedError
 from workbench.ids import AgentId
 from workbench.model.agent_type import registry
 from workbench.model.codec import KnownTypes
-from workbench.model.entries import CallMade, Entry
-from workbench.runtime import graphs
+from workbench.model.entries import CallMade
 from workbench.runtime.answer import uninterrupted
 from workbench.runtime.awaiting import outside
 from workbench.runtime.clock import Clock
 from workbench.runtime.current import refuse_blocking
+from workbench.runtime.explaining import Explaining
 from workbench.runtime.printing import record_prints, stop_recording_prints
+from workbench.runtime.reading import id_text
 from workbench.runtime.session_thread import SessionThread
 from workbench.store.feed import Feed
 from workbench.store.lock import StoreLock
 from workbench.store.log import Log
 
-if TYPE_CHECKING:
-    import networkx as nx
+_T = TypeVar("_T")
 
 
-class AgentInfo(NamedTuple):
-    """What `session.agents()` tells of an agent."""
+class Cleaned(NamedTuple):
+    """What `session.clean()` did and found."""
 
-    agent_id: str
-    status: str
-    queued: int
-    finished: int
-    failed: int
-    entries: int
-    waits: int
-    parent: str
-    forked_from: str
+    jobs: list[str]
+    """Ids of the finished jobs that were deleted."""
+    agents: int
+    """How many agents that were, their children included."""
+    left_behind: list[str]
+    """Ids of agents at work for an agent that has nothing under way any more: nobody waits for what they do."""
 
 
-class Session:
+class Session(Explaining):
     """A running store. Make one with `wb.start`; use it as a context manager to have it closed.
 
     Everything here may be called from any thread, from sync and async code. What waits for agents is awaitable; what
@@ -165,6 +162,34 @@ class Session:
         """
         return await outside(self.thread.requests.result(str(agent_id)))
 
+    def cancel(self, agent: object, key: str) -> bool:
+        """Withdraw a queued invocation by its idempotency key, whoever waits for it: they get an error.
+
+        Args:
+            agent: whose, as a client, an `AgentId` or text.
+            key: of the invocation.
+
+        Returns:
+            True when it was queued, False when it has started or ended.
+
+        Raises:
+            UnknownAgentError: the agent has no invocation of this key.
+            NotInAgentError: in an agent, whose oplog would not hold the answer; ask in a step.
+        """
+        found = self.kept(agent, key)
+        return self.thread.requests.cancel(id_text(agent) if found is None else found.agent_id, key)
+
+    def clean(self) -> Cleaned:
+        """Delete the fan-out jobs that have ended, each with its children, and name the agents left behind at work.
+
+        Oplog: `AgentDeleted` in that of each agent that goes.
+
+        Raises:
+            NotInAgentError: in an agent, whose oplog would not hold the answer; ask in a step.
+        """
+        refuse_blocking("clean", "call it in a cell")
+        return Cleaned(*self.thread.requests.clean())
+
     async def at_rest(self) -> None:
         """Wait until no agent can go on by itself: all are idle, or wait for promises or timers."""
         await outside(self.thread.at_rest())
@@ -184,122 +209,31 @@ class Session:
         """The committed entries, for views."""
         return self.thread.feed
 
+    def _answer(self, question: Callable[[State], _T]) -> _T:
+        thread = self.thread
+        answer: _T = thread.ask(lambda: question(thread.state)).result()
+        return answer
+
+    def wall(self) -> int:
+        """The session's present time, in nanoseconds since the epoch."""
+        return self.thread.clock.wall()
+
+    def refresh(self) -> int:
+        """Take in what others committed; for a session that was opened to read only. Here there is never any.
+
+        Returns:
+            how many entries are new.
+        """
+        return 0
+
+    def _defined(self, type_name: str) -> bool:
+        return registry.find(type_name) is not None
+
     def status(self, agent_id: str) -> "Future[str]":
         """The status of an agent, `idle` when it does not exist yet."""
-
-        def read() -> str:
-            agent = thread.state.find(agent_id)
-            return "idle" if agent is None else self._status(agent)
-
         thread = self.thread
-        return thread.ask(read)
+        return thread.ask(lambda: self._status(thread.state, agent_id))
 
-    def _status(self, agent: Agent) -> str:
-        return status_of(agent, defined=registry.find(agent.type_name) is not None)
-
-    def agents(self) -> list[AgentInfo]:
-        """All agents, in the order in which they came into being, without the root."""
-        thread = self.thread
-
-        def read() -> list[AgentInfo]:
-            agents = thread.state.agents
-            return [self._info(a, agents) for a in agents.values() if a.uid != ROOT_UID and not a.deleted]
-
-        found: list[AgentInfo] = thread.ask(read).result()
-        return found
-
-    def _info(self, agent: Agent, agents: dict[int, Agent]) -> AgentInfo:
-        parent, source = agents.get(agent.spawned_by), agents.get(agent.source)
-        return AgentInfo(
-            agent.text,
-            self._status(agent),
-            len(agent.queue or ()),
-            agent.finished,
-            agent.raised,
-            agent.index,
-            len(agent.waits),
-            parent.text if parent else "",
-            source.text if source else "",
-        )
-
-    def earlier_agents(self, upto: int) -> "dict[int, tuple[str, int, bool, int, str, int, int, int, bool | None]]":
-        """The agents created up to a `seq`, for a view that begins there; the fields are `views.graph.Earlier`'s."""
-        thread = self.thread
-
-        def read() -> dict[int, tuple[str, int, bool, int, str, int, int, int, bool | None]]:
-            return {
-                a.uid: (
-                    a.text,
-                    a.spawned_by,
-                    bool(a.source),
-                    a.current.seq if a.current else 0,
-                    a.current.method if a.current else "",
-                    len(a.queue or ()),
-                    a.finished - a.raised,
-                    a.raised,
-                    a.last.ok if a.last else None,
-                )
-                for a in thread.state.agents.values()
-                if a.uid <= upto
-            }
-
-        found: dict[int, tuple[str, int, bool, int, str, int, int, int, bool | None]] = thread.ask(read).result()
-        return found
-
-    def oplog(self, agent_id: AgentId | str) -> list[Entry]:
-        """The committed entries of an agent, oldest first; a fork's begin with what it shares with its source.
-
-        Raises:
-            UnknownAgentError: no such agent.
-        """
-        thread = self.thread
-
-        def read() -> Any:
-            agent = thread.state.find(str(agent_id))
-            if agent is None:
-                raise UnknownAgentError(
-                    f"no agent {agent_id}", "it was never invoked in this store", "see session.agents()"
-                )
-            return segments(thread.state, agent.uid)
-
-        parts = thread.ask(read).result()
-        return [entry for part in parts for entry in self._log.read_oplog(*part)]
-
-    def graph(self) -> "nx.DiGraph[str]":
-        """The agents as a directed graph, as of now.
-
-        Nodes are agent ids, with `type`, `status`, `method` (that runs, or empty), `queued`, `finished`, `raised`,
-        `entries`. Edges have a `kind`: `spawn` (parent to child), `fork` (source to fork), `wait`; any edge along which
-        an agent waits has `waits_for`, `since` (wall nanoseconds) and `line` too.
-        """
-        thread = self.thread
-        found: nx.DiGraph[str] = thread.ask(lambda: graphs.agent_graph(thread.state)).result()
-        return found
-
-    def fork_tree(self) -> "nx.DiGraph[str]":
-        """The forks as a graph from source to fork; nodes as in `graph`, edges have the `cut` (oplog index)."""
-        thread = self.thread
-        found: nx.DiGraph[str] = thread.ask(lambda: graphs.fork_tree(thread.state)).result()
-        return found
-
-    def newest_run(self, agent_id: str) -> tuple[str, bytes] | None:
-        """Key and encoded arguments of the newest keyed invocation of an agent; None when there is none."""
-        thread = self.thread
-
-        def read() -> tuple[str, bytes] | None:
-            agent = thread.state.find(agent_id)
-            if agent is None or not agent.keys:
-                return None
-            newest = max(agent.keys.values(), key=lambda i: i.seq)
-            return str(newest.key), newest.args
-
-        found: tuple[str, bytes] | None = thread.ask(read).result()
-        return found
-
-    def sql(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        """Run a SELECT on the store (tables `log`, `kind`, `place`; view `oplog`); read only.
-
-        Raises:
-            StoreError: SQLite refuses the query; says why.
-        """
-        return self.thread.log.query(query, parameters)[1]
+    def _status(self, state: State, agent_id: str) -> str:
+        agent = state.find(agent_id)
+        return "idle" if agent is None else status_of(agent, defined=self._defined(agent.type_name))

@@ -236,6 +236,8 @@ class SessionThread:
             self.timers.fire_due(self.clock.wall())
             self._schedule_turn()
             return
+        if self.steps.any_under_way:  # one that began after somebody had asked
+            return
         waiters, self._idle_waiters = self._idle_waiters, []
         for future in waiters:
             if future.set_running_or_notify_cancel():
@@ -310,6 +312,7 @@ class SessionThread:
             if self.journal.writing:
                 self.loop.call_soon(end)
                 return
+            self.journal.keep_at_close()
             self.closed = True
             self.timers.clear()
             self.steps.abandon()

@@ -17,6 +17,8 @@ POINTS: Final = {
     "append.statement": "one statement of a transaction is done",
     "append.commit.before": "all of a batch is written, nothing is committed",
     "append.commit.after": "a batch is committed, nobody knows it yet",
+    "checkpoint.before": "a checkpoint is written and not committed",
+    "checkpoint.after": "a checkpoint is committed",
     "feed.publish": "the session's thread knows of a commit, no reader does",
     "release": "something is about to leave the session: a result, a line that was printed, a step that starts",
     "step.done": "a side effect has run, its outcome is not recorded",

@@ -5,31 +5,28 @@ cut. Rows go in by many-row INSERT statements, because Python's sqlite3 gives up
 (once in `executemany`, twice in `execute`), and with a busy session it takes a switch interval, 5 ms, to get it back.
 """
 
+import logging
 import os
 import sqlite3
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from workbench.errors import StoreCorruptError, StoreError, StoreFormatError
-from workbench.model.entries import KIND_NUMBERS, KINDS, Entry, decode_body, encode_body
-from workbench.store.chain import START, link
+from workbench.errors import StoreError, StoreReadOnlyError
+from workbench.model.entries import KIND_NUMBERS, KINDS, Body, Entry, encode_body
+from workbench.store.chain import link
+from workbench.store.checkpoints import keep
+from workbench.store.connection import OWN, connect
 from workbench.store.faults import reach
-from workbench.store.query import run_query
-from workbench.store.schema import APPLICATION_ID, FORMAT, LARGE_BODY, SCHEMA, insert_rows
+from workbench.store.reading import Part, StoreReader
+from workbench.store.schema import CHECKPOINT_TABLES, LARGE_BODY, SCHEMA, insert_rows
+
+logger = logging.getLogger("workbench")
 
 _SIZES: Final = (1024, 128, 16, 4, 1)
 """Rows per statement; each size is compiled once."""
 _INSERTS: Final = {size: insert_rows(size) for size in _SIZES}
-_LOOKUPS: Final = 500
-"""Rows per statement when entries are read by `seq`."""
-_NO_SEQS: Final = array("q")
-_SELECT: Final = (
-    "SELECT seq, agent, idx, log.kind, cause, invocation, wall, mono, coalesce(place.text, ''), "
-    "coalesce(log.body, payload.body), chain FROM log LEFT JOIN place ON place.id = log.line "
-    "LEFT JOIN payload ON log.body IS NULL AND payload.hash = log.chain "
-)
 
 
 class Log(Protocol):
@@ -37,6 +34,7 @@ class Log(Protocol):
 
     salt: str
     last_seq: int
+    keeps_checkpoints: bool
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Make entries durable, all or none."""
@@ -45,17 +43,45 @@ class Log(Protocol):
         """Committed entries with `after < seq <= upto`, in order."""
 
     def read_oplog(self, agent: int, first: int, last: int) -> list[Entry]:
-        """Committed entries of one agent with `first <= index <= last`, in order."""
+        """Committed entries of one agent with `first <= index <= last`, in order; one thread at a time."""
+
+    def read_parts(self, parts: Iterable[Part]) -> list[Entry]:
+        """Committed entries of several parts of oplogs, in the order of the parts; any thread."""
+
+    def read_seqs(self, seqs: Sequence[int]) -> list[Entry]:
+        """Committed entries by their numbers, in ascending order of these; any thread."""
+
+    def select(
+        self, kinds: Collection[type[Body]], holding: bytes = b"", after: int = 0, upto: int | None = None
+    ) -> Iterator[Entry]:
+        """Committed entries of some kinds, and those whose body holds some bytes; in order, any thread."""
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
         """Run a read-only SELECT: column names and rows."""
+
+    def keep(self, seq: int, state: bytes) -> None:
+        """Keep the folded state at `seq`, the last entry, for the next opening."""
+
+    def checkpoints(self) -> Iterator[bytes]:
+        """The folded states that were kept, newest first."""
+
+    def verify(self) -> None:
+        """Check all entries that were not checked since the opening."""
+
+    def export(self, target: Path) -> None:
+        """Copy all that is committed into a new store file."""
 
     def close(self) -> None:
         """Give the file back. Harmless when repeated."""
 
 
-class SqliteLog:
+class SqliteLog(StoreReader):
     """The durable log at `path`; made when absent, with `salt`, which tells its incarnations from other stores'.
+
+    Args:
+        path: the store's file.
+        salt: of a new store.
+        read_only: only look at a store, also one that somebody else has open.
 
     Raises:
         StoreFormatError: the file is not ours, or of a newer format.
@@ -63,75 +89,52 @@ class SqliteLog:
     """
 
     def __init__(self, path: Path, salt: str, *, read_only: bool = False) -> None:
-        self.path = path
         self.read_only = read_only
-        self.salt = salt
+        self.keeps_checkpoints = not read_only
+        self._new_salt = salt
         self._wal = Path(f"{path}-wal")
         self._wal_inode = 0
-        self._chain = START
         self._places: dict[str, int] = {"": 0}
-        self.last_seq = 0
-        self._db = self._connect(read_only=read_only)
+        self._writing: sqlite3.Connection | None = None
+        super().__init__(path)
+
+    def _begin(self) -> None:
+        if self.read_only:
+            super()._begin()
+            return
+        self._how = OWN
+        db = self._writing = connect(self.path, "mode=rwc")
         try:
-            self._prepare()
-            self._oplogs = self._find_oplogs()
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise StoreFormatError(
-                f"{path} cannot be read as a store", str(error), "name another file, or restore a copy"
-            ) from error
+            self._prepare(db)
+            self._take_in(db)
+            self._places.update((text, number) for number, text in db.execute("SELECT id, text FROM place"))
         except BaseException:
-            self._db.close()
+            db.close()
             raise
 
-    def _connect(self, *, read_only: bool) -> sqlite3.Connection:
-        try:
-            db = sqlite3.connect(
-                f"{self.path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=64,
-            )
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"{self.path} cannot be opened", str(error), "check that the folder exists and may be written"
-            ) from error
-        db.execute("PRAGMA trusted_schema = OFF")
-        return db
-
-    def _prepare(self) -> None:
-        db = self._db
+    def _prepare(self, db: sqlite3.Connection) -> None:
         # A file without tables is new, or was begun by a process that died before it had made them.
-        if not self.read_only and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
+        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
             db.execute("PRAGMA journal_mode = WAL")
             reach("store.begun")
             db.executescript("BEGIN;" + SCHEMA)
             db.executemany("INSERT INTO kind VALUES (?, ?)", [(n, c.__name__) for n, c in KINDS.items()])
-            db.execute("INSERT INTO meta VALUES ('salt', ?)", (self.salt,))
+            db.execute("INSERT INTO meta VALUES ('salt', ?)", (self._new_salt,))
             reach("store.made")
             db.execute("COMMIT")
-        application = db.execute("PRAGMA application_id").fetchone()[0]
-        number = db.execute("PRAGMA user_version").fetchone()[0]
-        if application != APPLICATION_ID:
-            raise StoreFormatError(
-                f"{self.path} is no workbench store", "its header says another program made it", "name another file"
+        self._check_format(db)
+        db.executescript(CHECKPOINT_TABLES)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.executemany("INSERT OR IGNORE INTO kind VALUES (?, ?)", [(n, c.__name__) for n, c in KINDS.items()])
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._writing is None:
+            raise StoreReadOnlyError(
+                f"{self.path} was opened to read", "a store has one owner, who writes", "open it without read_only"
             )
-        if number > FORMAT:
-            raise StoreFormatError(
-                f"{self.path} has format {number}",
-                f"this version reads up to {FORMAT}",
-                "upgrade: pip install -U workbench",
-            )
-        if not self.read_only:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.executemany("INSERT OR IGNORE INTO kind VALUES (?, ?)", [(n, c.__name__) for n, c in KINDS.items()])
-        self.salt = db.execute("SELECT value FROM meta WHERE key = 'salt'").fetchone()[0]
-        self._places.update((text, number) for number, text in db.execute("SELECT id, text FROM place"))
-        row = db.execute("SELECT seq, chain FROM log ORDER BY seq DESC LIMIT 1").fetchone()
-        if row is not None:
-            self.last_seq, self._chain = row
+        return self._writing
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
@@ -142,6 +145,8 @@ class SqliteLog:
             StoreError: SQLite could not commit (full disk, I/O error), or the write-ahead log was taken away; nothing
                 of the batch counts then. Or the batch does not follow what is there: one before it failed.
         """
+        if self._damage is not None:
+            raise self._damage
         if entries[0].seq != self.last_seq + 1:
             raise StoreError(
                 f"{self.path} ends at entry {self.last_seq}, and entry {entries[0].seq} cannot follow",
@@ -183,8 +188,40 @@ class SqliteLog:
         reach("append.commit.after")
         self._check_wal()
         self._chain = chain
-        self._note_oplogs(entries)
+        self._note_all(entries)
         self.last_seq = entries[-1].seq
+
+    def keep(self, seq: int, state: bytes) -> None:
+        """Keep the folded state at `seq`, the last entry, and where all entries stand. On the appending thread.
+
+        A checkpoint only saves time: when the disk is full, or what there is of it is damaged, the log `workbench`
+        says so and all goes on without.
+
+        Raises:
+            StoreError: an I/O error, or the write-ahead log was taken away.
+        """
+        if seq != self.last_seq or self._damage is not None:
+            return
+        db = self._db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            keep(db, (self.salt, seq, self._chain), state, self._oplogs, self._positioned)
+            self._check_wal()
+            reach("checkpoint.before")
+            db.execute("COMMIT")
+        except BaseException as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if not isinstance(error, sqlite3.Error):
+                raise
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
+                raise StoreError(
+                    f"{self.path} could not be written", str(error), "check the disk, then start the session again"
+                ) from error
+            logger.warning("%s: no checkpoint at entry %d: %s", self.path, seq, error)
+            return
+        reach("checkpoint.after")
+        self._positioned = seq
 
     def _rows(
         self, entries: Sequence[Entry], places: list[tuple[int, str]], payloads: list[tuple[bytes, bytes]]
@@ -225,73 +262,7 @@ class SqliteLog:
             )
         self._wal_inode = inode
 
-    # ---- reading -------------------------------------------------------------------------------------------------
-
-    def read(self, after: int = 0, upto: int | None = None) -> Iterator[Entry]:
-        """Committed entries in order, their chain checked as they pass; any thread.
-
-        Raises:
-            StoreCorruptError: an entry is missing or changed; says which.
-        """
-        db = self._connect(read_only=True)
-        try:
-            chain = START
-            if after:
-                row = db.execute("SELECT chain FROM log WHERE seq = ?", (after,)).fetchone()
-                if row is None:
-                    return
-                chain = row[0]
-            limit = upto if upto is not None else (1 << 62)
-            cursor = db.execute(_SELECT + "WHERE seq > ? AND seq <= ? ORDER BY seq", (after, limit))
-            expected = after + 1
-            while rows := cursor.fetchmany(1000):
-                for row in rows:
-                    chain = self._check(row, chain, expected)
-                    expected += 1
-                    yield _entry(row)
-        except sqlite3.DatabaseError as error:
-            raise StoreCorruptError(
-                f"{self.path} cannot be read", str(error), "restore a copy made with session.export"
-            ) from error
-        finally:
-            db.close()
-
-    def _check(self, row: tuple[object, ...], chain: bytes, expected: int) -> bytes:
-        if row[0] != expected:
-            raise StoreCorruptError(
-                f"entry {expected} of {self.path} is missing", f"entry {row[0]} follows", "restore a copy"
-            )
-        after = link(chain, row[:10])  # type: ignore[arg-type]
-        if after != row[10]:
-            raise StoreCorruptError(
-                f"entry {expected} of {self.path} was changed",
-                "it does not fit the hash chain",
-                "restore a copy of the store",
-            )
-        return after
-
-    def read_oplog(self, agent: int, first: int, last: int) -> list[Entry]:
-        """Committed entries of one agent between two indices; any thread, one at a time."""
-        start, seqs = self._oplogs.get(agent, (1, _NO_SEQS))
-        wanted = seqs[max(first - start, 0) : max(last - start + 1, 0)]
-        found: list[Entry] = []
-        for at in range(0, len(wanted), _LOOKUPS):
-            some = wanted[at : at + _LOOKUPS]
-            where = f"WHERE seq IN ({','.join('?' * len(some))}) ORDER BY seq"
-            found += [_entry(row) for row in self._reader().execute(_SELECT + where, tuple(some))]
-        return found
-
-    def _find_oplogs(self) -> dict[int, tuple[int, "array[int]"]]:
-        """Where the entries of each agent stand: its first index, and the `seq` of each entry."""
-        found: dict[int, tuple[int, array[int]]] = {}
-        for seq, agent, index in self._db.execute("SELECT seq, agent, idx FROM log ORDER BY seq"):
-            oplog = found.get(agent)
-            if oplog is None:
-                oplog = found[agent] = (index, array("q"))
-            oplog[1].append(seq)
-        return found
-
-    def _note_oplogs(self, entries: Sequence[Entry]) -> None:
+    def _note_all(self, entries: Sequence[Entry]) -> None:
         oplogs = self._oplogs
         for entry in entries:
             oplog = oplogs.get(entry.agent)
@@ -299,33 +270,8 @@ class SqliteLog:
                 oplog = oplogs[entry.agent] = (entry.index, array("q"))
             oplog[1].append(entry.seq)
 
-    _read_db: sqlite3.Connection | None = None
-
-    def _reader(self) -> sqlite3.Connection:
-        if self._read_db is None:
-            self._read_db = self._connect(read_only=True)
-        return self._read_db
-
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
-        """Run one read-only statement.
-
-        Raises:
-            StoreError: SQLite refuses it; says why.
-        """
-        db = self._connect(read_only=True)
-        try:
-            return run_query(db, sql, parameters)
-        finally:
-            db.close()
-
     def close(self) -> None:
         """Close the connections; the last one folds the write-ahead log into the file. Harmless when repeated."""
-        if self._read_db is not None:
-            self._read_db.close()
-            self._read_db = None
-        self._db.close()
-
-
-def _entry(row: tuple[object, ...]) -> Entry:
-    seq, agent, index, _, cause, invocation, wall, mono, line, body, _ = row
-    return Entry(seq, agent, index, cause, invocation, wall, mono, line, decode_body(body))  # type: ignore[arg-type]
+        super().close()
+        if self._writing is not None:
+            self._writing.close()

@@ -1,11 +1,19 @@
 """A log in memory, for `wb.start(":memory:")`."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
 
-from workbench.model.entries import KIND_NUMBERS, KINDS, Entry, encode_body
+from workbench.model.entries import KIND_NUMBERS, KINDS, Body, Entry, encode_body
+from workbench.store.log import SqliteLog
 from workbench.store.query import run_query
+from workbench.store.reading import Part, new_file
 from workbench.store.schema import SCHEMA, insert_rows
+
+_BATCH: Final = 10_000
+"""Entries of one commit when a session is written to a file."""
 
 
 class MemoryLog:
@@ -14,6 +22,7 @@ class MemoryLog:
     def __init__(self, salt: str) -> None:
         self.salt = salt
         self.last_seq = 0
+        self.keeps_checkpoints = False
         self._entries: list[Entry] = []
         self._oplogs: dict[int, list[Entry]] = {}
 
@@ -33,6 +42,44 @@ class MemoryLog:
         oplog = self._oplogs.get(agent, [])
         start = oplog[0].index if oplog else 1
         return oplog[max(first - start, 0) : max(last - start + 1, 0)]
+
+    def read_parts(self, parts: Iterable[Part]) -> list[Entry]:
+        """Entries of several parts of oplogs, in the order of the parts."""
+        return [entry for part in parts for entry in self.read_oplog(*part)]
+
+    def read_seqs(self, seqs: Sequence[int]) -> list[Entry]:
+        """Entries by their numbers."""
+        return [self._entries[seq - 1] for seq in seqs]
+
+    def select(
+        self, kinds: Collection[type[Body]], holding: bytes = b"", after: int = 0, upto: int | None = None
+    ) -> Iterator[Entry]:
+        """Entries of some kinds, and those whose body holds some bytes."""
+        wanted = frozenset(kinds)
+        for entry in self._entries[after:upto]:
+            if type(entry.body) in wanted or (holding and holding in encode_body(entry.body)):
+                yield entry
+
+    def keep(self, seq: int, state: bytes) -> None:
+        """What is kept nowhere is never opened again."""
+
+    def checkpoints(self) -> Iterator[bytes]:
+        """None."""
+        return iter(())
+
+    def verify(self) -> None:
+        """What is in memory is as it was."""
+
+    def export(self, target: Path) -> None:
+        """Write all entries into a new store file.
+
+        Raises:
+            StoreError: the file exists, or cannot be written.
+        """
+        entries = self._entries[: self.last_seq]
+        with new_file(target), closing(SqliteLog(target, self.salt)) as log:
+            for at in range(0, len(entries), _BATCH):
+                log.append(entries[at : at + _BATCH])
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
         """Run one read-only statement on a throw-away copy in SQLite."""

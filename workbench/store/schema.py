@@ -6,7 +6,10 @@ and the chain before it, so a changed, missing or swapped entry is noticed (SQLi
 values).
 
 There is no index on the agent: keeping one up costs as much as the log itself (6 µs a row instead of 3). Where an
-agent's entries stand is kept in memory, 8 bytes an entry (`SqliteLog.read_oplog`).
+agent's entries stand is kept in memory, 8 bytes an entry (`StoreReader.read_oplog`).
+
+`checkpoint` and `position` spare an opening most of the log (see `workbench.store.checkpoints`). They are no part of
+what a store says: emptied or dropped, they are made again.
 """
 
 from typing import Final
@@ -19,6 +22,22 @@ FORMAT: Final = 1
 
 LARGE_BODY: Final = 65536
 """Bytes above which a body moves to the payload table; Golem's limit."""
+
+CHECKPOINT_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS checkpoint (
+    seq INTEGER PRIMARY KEY,
+    chain BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS position (
+    last INTEGER PRIMARY KEY,
+    chain BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    body BLOB NOT NULL
+);
+"""
+"""Made at each opening where they are not there."""
 
 SCHEMA: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -45,7 +64,7 @@ CREATE VIEW oplog AS
         place.text AS line
     FROM log JOIN kind ON kind.number = log.kind LEFT JOIN place ON place.id = log.line
     JOIN log AS created ON created.seq = log.agent;
-"""  # noqa: S608 - two numbers of our own
+{CHECKPOINT_TABLES}"""  # noqa: S608 - two numbers of our own
 
 
 def insert_rows(count: int) -> str:

@@ -1,42 +1,42 @@
 """Looking into a state and into live agents, as plain values that can be compared."""
 
-from typing import Any
+from typing import Any, Final
 
-from workbench.core.nouns import ROOT_UID, Agent, Matter, Wait
+import msgspec
+
+from workbench.core.nouns import ROOT_UID, Agent
 from workbench.core.state import State
 from workbench.errors import WorkbenchError
 from workbench.model.failure import decode_failure, exception_of
 from workbench.runtime.session import Session
 
+_PASSING: Final = frozenset({"wakes", "ended", "accepted"})
+"""What a state tells its user on the way and is no part of it."""
+_MADE_AGAIN: Final = frozenset({"id"})
+"""Fields of nouns that are made from others when they are asked for."""
+
 
 def dump(state: State) -> dict[str, Any]:
-    """All facts of a folded state; two states are equal exactly when this is."""
-    return {
-        "seq": state.seq,
-        "wall": state.wall,
-        "sessions": state.sessions,
-        "agents": {uid: _agent(agent) for uid, agent in state.agents.items()},
-        "by_id": dict(state.by_id),
-        "promises": {key: _matter(promise) for key, promise in state.promises.items()},
-    }
+    """All facts of a folded state; two states are equal exactly when this is.
+
+    Nouns are numbered in the order in which they are met, so that one which is shared (an invocation that three agents
+    wait for) differs from three that are alike.
+    """
+    met: dict[int, int] = {}
+    return {name: _facts(value, met) for name, value in vars(state).items() if name not in _PASSING}
 
 
-def _agent(agent: Agent) -> dict[str, Any]:
-    facts = {name: getattr(agent, name) for name in Agent.__struct_fields__ if name != "id"}
-    facts["current"] = None if agent.current is None else _matter(agent.current)
-    facts["last"] = None if agent.last is None else _matter(agent.last)
-    facts["queue"] = [_matter(invocation) for invocation in agent.queue or ()]
-    facts["keys"] = {key: _matter(invocation) for key, invocation in (agent.keys or {}).items()}
-    facts["waits"] = {op: _wait(wait) for op, wait in agent.waits.items()}
-    return facts
-
-
-def _wait(wait: Wait) -> dict[str, Any]:
-    return {"op": wait.op, "seq": wait.seq, "wall": wait.wall, "line": wait.line, "on": _matter(wait.on)}
-
-
-def _matter(matter: Matter) -> dict[str, Any]:
-    return {"kind": type(matter).__name__, **{name: getattr(matter, name) for name in type(matter).__struct_fields__}}
+def _facts(value: Any, met: dict[int, int]) -> Any:
+    if isinstance(value, msgspec.Struct):
+        number = met.setdefault(id(value), len(met))
+        names = [name for name in value.__struct_fields__ if name not in _MADE_AGAIN]
+        facts = {name: _facts(getattr(value, name), met) for name in names}
+        return {"noun": f"{type(value).__name__} {number}", **facts}
+    if isinstance(value, dict):
+        return {key: _facts(item, met) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_facts(item, met) for item in value)
+    return value
 
 
 def plain(value: Any) -> Any:
@@ -78,6 +78,8 @@ def rebuild_all(session: Session) -> dict[str, str]:
         for agent in tuple(thread.state.agents.values()):
             slot = thread.engine.slot(agent.uid)
             if agent.uid == ROOT_UID or agent.failure or slot.instance is not None or agent.index == 1:
+                continue
+            if agent.deleted or agent.stands:
                 continue
             thread.engine.load(agent, slot)
             error = stopped_by(agent)

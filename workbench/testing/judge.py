@@ -177,13 +177,12 @@ class _Open:
                 self.schedules[x.seq] = body
             case e.ScheduleFired():
                 self.accept(uid, x.seq, self.schedules[body.schedule].key)
-            case e.AgentForked(facts=None):
+            case e.AgentForked(facts=e.Facts() as facts):
+                self.take_on(uid, facts)
+            case e.AgentForked():
                 if body.source in self.running:
                     self.running[uid] = self.running[body.source]
                     self.waits[uid] = set(self.waits.get(body.source, ()))
-            case e.AgentForked(facts=facts):
-                assert facts is not None
-                self.take_on(uid, facts)
             case e.AgentReverted():
                 self.take_on(uid, body.facts)
                 self.stopped.discard(uid)

@@ -1,12 +1,15 @@
 """The agent graph at a point of the log: what a widget, a picture or a person may ask of the fold."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from workbench.views.graph_fold import GraphFold
 from workbench.views.graph_nodes import Earlier, GraphNode, Link, Origin, Status, Wait, status_of
 
 __all__ = ["Earlier", "GraphNode", "GraphView", "Link", "Origin", "Status", "Wait", "status_of"]
+
+MOST_TOLD: Final = 20
+"""Waits of an agent that its details list."""
 
 
 class GraphView(GraphFold):
@@ -59,7 +62,8 @@ class GraphView(GraphFold):
         if node is None:
             return {}
         waits = sorted((node.waits or {}).items())
-        failure = node.broken or (node.failure if node.outcome is False else None)
+        deleted = node.halted == Status.EXITED
+        failure = None if deleted else node.broken or (node.failure if node.outcome is False else None)
         return {
             "uid": uid,
             "id": node.agent_id,
@@ -74,7 +78,20 @@ class GraphView(GraphFold):
             "finished": node.ran,
             "failed": node.raised,
             "refused": node.refused,
-            "error": self.describe_value(failure) if failure and self.describe_value else None,
+            "error": self._described(failure),
+            "broken": node.broken is not None,
+            "deleted": deleted,
+            "ephemeral": node.ephemeral,
+            "retries": [
+                {
+                    "op": op,
+                    "step": node.waits[op].what if node.waits else "",
+                    "attempts": retry.attempts,
+                    "due": retry.due,
+                    "error": self._described(retry.failure),
+                }
+                for op, retry in sorted((node.retries or {}).items())[:MOST_TOLD]
+            ],
             "waits": [
                 {
                     "op": op,
@@ -84,7 +101,7 @@ class GraphView(GraphFold):
                     "since": w.wall,
                     "line": w.line,
                 }
-                for op, w in waits[:20]
+                for op, w in waits[:MOST_TOLD]
             ],
             "waiting_for": len(waits),
         }
@@ -96,6 +113,9 @@ class GraphView(GraphFold):
             "nodes": [self.details(node.uid) for node in self.nodes],
             "links": [[w.key, Link(w.kind).name.lower(), w.agent, w.on] for w in self.links()],
         }
+
+    def _described(self, failure: bytes | None) -> str | None:
+        return self.describe_value(failure) if failure and self.describe_value else None
 
     def _name(self, uid: int) -> str:
         node = self.by_uid.get(uid)

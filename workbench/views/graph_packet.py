@@ -28,7 +28,7 @@ from typing import Any, Final
 import msgspec
 
 from workbench.views.graph import GraphView
-from workbench.views.graph_nodes import GraphNode, Status, Wait, status_number, status_of
+from workbench.views.graph_nodes import BUSY, LOUD, GraphNode, Status, Wait, status_number, status_of
 
 _LOW: Final = 0xFFFF_FFFF
 """An edge's key travels in 32 bits: it only has to be unique among the open edges."""
@@ -86,8 +86,8 @@ class GraphPackets:
     def saved(self, limit: int = SAVED_NODES) -> Packet:
         """A snapshot of bounded size for a saved notebook: `limit` nodes, the rest as counts in the head's `hidden`.
 
-        Kept first: failed agents and those with work, then by creation; a kept agent's ancestors are kept. `hidden`
-        lists `[slot of the nearest kept ancestor, count of each status in order]`.
+        Kept first: failed and interrupted agents, then those with work, then by creation, the exited last; a kept
+        agent's ancestors are kept. `hidden` lists `[slot of the nearest kept ancestor, count of each status in order]`.
         """
         view = self.view
         if len(view.nodes) <= limit:
@@ -113,19 +113,19 @@ class GraphPackets:
         return packet
 
 
+_RANKS: Final = {
+    **dict.fromkeys(LOUD, 0),
+    **dict.fromkeys((*BUSY, Status.QUEUED, Status.UNDEFINED), 1),
+    **dict.fromkeys((Status.DONE, Status.IDLE), 2),
+    Status.EXITED: 3,
+}
+"""What is worth keeping first."""
+
+
 def _keep(nodes: list[GraphNode], limit: int) -> set[int]:
     """Slots of the nodes worth keeping, with their ancestors."""
     kept: set[int] = set()
-    order = sorted(
-        nodes,
-        key=lambda n: (
-            n.parent >= 0,
-            status_of(n) is not Status.FAILED,
-            status_of(n) in (Status.DONE, Status.IDLE),
-            n.slot,
-        ),
-    )
-    for node in order:
+    for node in sorted(nodes, key=lambda n: (n.parent >= 0, _RANKS[status_of(n)], n.slot)):
         chain, slot = [], node.slot
         while slot >= 0 and slot not in kept:
             chain.append(slot)

@@ -3,8 +3,8 @@
 The SVG looks like the live widget, drawn once and tidily: the tree grows to the right, a parent stands in the middle
 of its children. It has a light ground of its own, so that it reads on a dark page too, uses attributes only (no
 styles, scripts or references, which would leak into the page or be stripped from it), and every name in it is escaped
-text. More than 50 siblings, and whatever goes beyond `MOST` agents in all, are folded into bands that count; failed
-agents and those that run longest stand beside their band.
+text. More than 50 siblings, and whatever goes beyond `MOST` agents in all, are folded into bands that count; failed and
+interrupted agents, and those that run longest, stand beside their band.
 """
 
 import re
@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 
 from workbench.views.graph import GraphView
-from workbench.views.graph_nodes import GraphNode, Link, Origin, Status, status_of
+from workbench.views.graph_looks import BAR, COLOURS, DASHES, ORDER, PALE, SHAPES, STRONG, TINTS
+from workbench.views.graph_nodes import BUSY, LOUD, GraphNode, Link, Origin, Status, status_of
 
 FOLD: Final = 50
 """Siblings drawn one by one at most; as in `agent_graph_layout.js`."""
@@ -23,41 +24,17 @@ MOST: Final = 160
 COLUMN, STEP, ROW, CHIP_W, CHIP_H, TALL, GAP, BAND_W = 178, 32, 34, 148, 26, 13, 0.6, 196
 WIDEST: Final = 1000
 """Pixels beyond which the picture is drawn smaller, down to six tenths."""
+NARROWEST: Final = 600
+"""Pixels that the line of counts may take in any case."""
 LONGEST_TEXT, WORDS_IN_BAND = 200, 34
 
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
-ORDER: Final = (
-    Status.DONE,
-    Status.RUNNING,
-    Status.WAITING,
-    Status.QUEUED,
-    Status.FAILED,
-    Status.UNDEFINED,
-    Status.IDLE,
-)
-"""The order in which people want to read counts."""
-_COLOURS: Final = dict(
-    zip(Status, ("#8a8a8a", "#757575", "#0072b2", "#d98c00", "#009e73", "#d55e00", "#b0609a"), strict=True)
-)
 _STROKES: Final[dict[int, tuple[str, str]]] = {
-    Link.CALL: (_COLOURS[Status.RUNNING], ""),
-    Link.TRIGGER: (_COLOURS[Status.RUNNING], "7 4"),
-    Link.PROMISE: (_COLOURS[Status.WAITING], "1.5 4"),
+    Link.CALL: (COLOURS[Status.RUNNING], ""),
+    Link.TRIGGER: (COLOURS[Status.RUNNING], "7 4"),
+    Link.PROMISE: (COLOURS[Status.WAITING], "1.5 4"),
 }
-_LINE: Final = 'fill="none" stroke="COLOUR" stroke-width=".28"'
-_CUT: Final = 'fill="none" stroke="#ffffff" stroke-width=".29"'
-_SHAPES: Final = {
-    Status.IDLE: f'<circle r=".55" {_LINE}/>',
-    Status.QUEUED: f'<circle r=".82" {_LINE}/>',
-    Status.RUNNING: '<path d="M-.7 -.95L1 0L-.7 .95Z" fill="COLOUR"/>',
-    Status.WAITING: '<path d="M0 -1.08L1.08 0L0 1.08L-1.08 0Z" fill="COLOUR"/>',
-    Status.DONE: f'<circle r="1" fill="COLOUR"/><path d="M-.42 .02L-.1 .34L.46 -.32" {_CUT}/>',
-    Status.FAILED: f'<path d="M-.92 -.92H.92V.92H-.92Z" fill="COLOUR"/><path d="M-.4 -.4L.4 .4M.4 -.4L-.4 .4" {_CUT}/>',
-    Status.UNDEFINED: f'<path d="M1 0L.5 .87H-.5L-1 0L-.5 -.87H.5Z" {_LINE}/>',
-}
-"""Marks of size one around the origin."""
-_TINTS: Final = {Status.RUNNING: 0.13, Status.FAILED: 0.13, Status.WAITING: 0.1, Status.DONE: 0.05}
-_FORK: Final = (_COLOURS[Status.UNDEFINED], "8 3 2 3")
+_FORK: Final = (COLOURS[Status.UNDEFINED], "8 3 2 3")
 _INK, _FAINT, _EDGE, _GROUND = "#1c1c1c", "#666666", "#b9bec5", "#ffffff"
 _FONT: Final = "system-ui, -apple-system, 'Segoe UI', sans-serif"
 _NARROW: Final = frozenset("\"'()[].,:;!|ijlftr1I -")
@@ -81,8 +58,8 @@ def graph_svg(view: GraphView) -> str:
     parts += _links(view, boxes, bands, routes)
     parts += [_band(band) for band in bands]
     parts += [_chip(box) for box in boxes.values()]
-    legend, legend_width = _legend(view, height + 20)
-    width, total = max(width, legend_width), height + 38
+    legend, legend_width, bottom = _legend(view, height + 20, width)
+    width, total = max(width, legend_width), bottom + 18
     scale = max(0.6, min(1.0, WIDEST / width))
     size = f'width="{width * scale:.0f}" height="{total * scale:.0f}" viewBox="0 0 {width:.0f} {total:.0f}"'
     return (
@@ -196,12 +173,14 @@ def _fold(view: GraphView, parent: int, members: list[int], room: int) -> tuple[
     counts = dict.fromkeys(Status, 0)
     for node in nodes:
         counts[status_of(node)] += 1
-    failed = [n.slot for n in nodes if status_of(n) is Status.FAILED][: max(0, room - 3)]
-    busy = [n for n in nodes if status_of(n) in (Status.RUNNING, Status.WAITING)]
-    slow = [n.slot for n in sorted(busy, key=lambda n: n.since)[: min(3, room)]]
+    loud = sorted((n for n in nodes if status_of(n) in LOUD), key=lambda n: status_of(n) is not Status.FAILED)
+    busy = sorted(
+        (n for n in nodes if status_of(n) in BUSY), key=lambda n: (status_of(n) is not Status.RETRYING, n.since)
+    )
     types = {node.type_name for node in nodes}
     title = f"{len(nodes)} {TIMES} {types.pop()}" if len(types) == 1 else f"{len(nodes)} agents"
-    return sorted(failed + slow), _Band(parent, title, counts)
+    out = [n.slot for n in (*loud[: max(0, room - 3)], *busy[: min(3, room)])]
+    return sorted(out), _Band(parent, title, counts)
 
 
 # ---- marks --------------------------------------------------------------------------------------------------------
@@ -266,7 +245,7 @@ def _links(view: GraphView, boxes: dict[int, _Box], bands: list[_Band], routes: 
         if bx > ax + aw / 2:
             path = _path((ax + aw, ay), (bx, by))
         elif bx + bw / 2 < ax:
-            path = _path((ax, ay + 6), (bx + bw, by + 6))
+            path = _path((bx + bw, by + 6), (ax, ay + 6))
         else:
             path = _path((ax + aw, ay), (bx + bw, by))
         drawn.setdefault((wait.kind, path), _stroke(path, *_STROKES[wait.kind], 1.8))
@@ -290,16 +269,16 @@ def _rect(x: float, y: float, w: float, h: float, rx: float, fill: str, stroke: 
     return f'<rect {size} fill="{fill}" stroke="{stroke}"/>'
 
 
-def _words(x: float, y: float, text: str, *, bold: bool = False, small: bool = False) -> str:
+def _words(x: float, y: float, text: str, *, bold: bool = False, small: bool = False, faint: bool = False) -> str:
     """Text whose middle is at `y`."""
-    look = f'fill="{_FAINT}" font-size="10.5"' if small else f'fill="{_INK}"'
+    look = f'fill="{_FAINT}" font-size="10.5"' if small else f'fill="{_FAINT if faint else _INK}"'
     weight = ' font-weight="600"' if bold else ""
     return f'<text x="{x:.1f}" y="{y + 4:.1f}" {look}{weight}>{_text(text)}</text>'
 
 
 def _shape(status: Status, x: float, y: float, r: float = 6) -> str:
     """The mark of a status; its shape alone tells it."""
-    mark = _SHAPES[status].replace("COLOUR", _COLOURS[status])
+    mark = SHAPES[status].replace("COLOUR", COLOURS[status])
     return f'<g transform="translate({x:.1f} {y:.1f}) scale({r})">{mark}</g>'
 
 
@@ -307,11 +286,11 @@ def _chip(box: _Box) -> str:
     node, x, y = box.node, box.x, box.y
     status = status_of(node)
     root = node.origin == Origin.ROOT
-    colour = "#1976d2" if root else _COLOURS[status]
-    strong = root or status in (Status.RUNNING, Status.FAILED)
-    tint = 0 if root else _TINTS.get(status, 0)
+    colour = "#1976d2" if root else COLOURS[status]
+    strong = root or status in STRONG
+    tint = 0 if root else TINTS.get(status, 0)
     frame = f'x="{x:.0f}" y="{y - CHIP_H / 2:.1f}" width="{CHIP_W}" height="{CHIP_H}" rx="7"'
-    dash = ' stroke-dasharray="3 3"' if not root and status in (Status.QUEUED, Status.IDLE) else ""
+    dash = f' stroke-dasharray="{DASHES[status]}"' if not root and status in DASHES else ""
     mark = (
         f"{_rect(x + 8.5, y - 7, 11, 14, 2, 'none', colour)}"
         f'<path d="M{x + 12:.1f} {y - 7:.1f}v14" stroke="{colour}" stroke-width="1.4"/>'
@@ -322,7 +301,7 @@ def _chip(box: _Box) -> str:
         f"<g><title>{_text(node.agent_id)}: {status.word}</title>"
         f'<rect {frame} fill="{_GROUND}"/><rect {frame} fill="{colour}" fill-opacity="{tint}" stroke="{colour}" '
         f'stroke-width="{1.5 if strong else 1}" stroke-opacity="{1 if strong else 0.6}"{dash}/>{mark}'
-        f"{_words(x + 26, y, _fitting(_name(node), CHIP_W - 32))}</g>"
+        f"{_words(x + 26, y, _fitting(_name(node), CHIP_W - 32), faint=status is Status.EXITED)}</g>"
     )
 
 
@@ -330,11 +309,10 @@ def _band(band: _Band) -> str:
     x, y, w, h = band.x, band.y - 30, BAND_W - 5, 57
     parts = [_rect(x + off, y + off, w, h, 8, _GROUND, _EDGE) for off in (5, 2.5, 0)]  # a pile of sheets
     total, at, bar = sum(band.counts.values()), x + 11, w - 22
-    for status in (*ORDER[:4], Status.IDLE, Status.UNDEFINED, Status.FAILED):
+    for status in BAR:
         if count := band.counts[status]:
             part = min(max(2.0, bar * count / total), x + 11 + bar - at)
-            colour = "#c9c9c9" if status in (Status.QUEUED, Status.IDLE) else _COLOURS[status]
-            parts.append(_rect(at, y + 27, max(part, 0), 5, 0, colour, "none"))
+            parts.append(_rect(at, y + 27, max(part, 0), 5, 0, PALE.get(status, COLOURS[status]), "none"))
             at += part
     return (
         f"<g><title>{_counted(band.counts)}</title>{''.join(parts)}"
@@ -348,23 +326,45 @@ def _counts(counts: dict[Status, int], x: float, y: float) -> str:
     words = _counted(counts, " · ")
     if len(words) <= WORDS_IN_BAND:
         return _words(x, y, words, small=True)
-    parts = []
-    for status in ORDER:
-        if counts[status]:
-            parts.append(_shape(status, x + 4, y, 4) + _words(x + 11, y, str(counts[status]), small=True))
-            x += 19 + 6 * len(str(counts[status]))
+    parts, shown = [], _fitting_counts(counts)
+    for status in shown:
+        parts.append(_shape(status, x + 4, y, 4) + _words(x + 11, y, str(counts[status]), small=True))
+        x += _wide(counts[status])
+    if len(shown) < sum(count > 0 for count in counts.values()):
+        parts.append(_words(x, y, "…", small=True))
     return "".join(parts)
 
 
-def _legend(view: GraphView, y: float) -> tuple[str, float]:
+def _wide(count: int) -> float:
+    """Pixels of a count with its shape."""
+    return 19 + 6.0 * len(str(count))
+
+
+def _fitting_counts(counts: dict[Status, int]) -> list[Status]:
+    """The statuses whose counts a band has room for; those that somebody should look at stay to the last."""
+    there = [s for s in ORDER if counts[s]]
+    room = BAND_W - 22
+    while sum(_wide(counts[s]) for s in there) > room:
+        there.remove(next((s for s in reversed(there) if s not in LOUD), there[0]))
+        room = BAND_W - 34  # and a sign that there are more
+    return there
+
+
+def _legend(view: GraphView, y: float, width: float) -> tuple[str, float, float]:
+    """The counts in words, on as many lines as they need; how far right and down they reach."""
     counts = view.counts()
     total = sum(counts.values())
     x, title = 24.0, f"{total} {'agent' if total == 1 else 'agents'}"
     parts = [_words(x, y, title, bold=True)]
     x += 7.2 * len(title) + 18
+    furthest = x
     for status in ORDER:
         if counts[status]:
             text = f"{counts[status]} {status.word}"
+            step = 15 + 6.6 * len(text) + 16
+            if x + step > max(width, NARROWEST):
+                x, y = 24.0, y + 20
             parts.append(_shape(status, x + 5, y, 4.8) + _words(x + 15, y, text))
-            x += 15 + 6.6 * len(text) + 16
-    return "".join(parts), x + 12
+            x += step
+            furthest = max(furthest, x)
+    return "".join(parts), furthest + 12, y

@@ -3,7 +3,16 @@
 from collections.abc import Iterable
 from html import escape
 
-from workbench.model.entries import AgentCreated, Entry, InvocationFinished, InvocationStarted
+from workbench.model.entries import (
+    AgentCreated,
+    AgentDeleted,
+    AgentFailed,
+    AgentReverted,
+    Body,
+    Entry,
+    InvocationFinished,
+    InvocationStarted,
+)
 
 
 class JobProgress:
@@ -17,17 +26,18 @@ class JobProgress:
 
     def __init__(self, agent_id: str, title: str, items: int) -> None:
         self.agent_id, self.title, self.items = agent_id, title, items
-        self.seq = self.started = self.done = self.failed = 0
+        self.seq = self.done = self.failed = 0
         self.began = self.wall = 0
         self.over = ""
         """What ended it, in a word; empty while it runs."""
         self._job = 0
         self._children: set[int] = set()
+        self._at_work: set[int] = set()
 
     @property
     def running(self) -> int:
         """Children at work."""
-        return self.started - self.done - self.failed
+        return len(self._at_work)
 
     def apply(self, entries: Iterable[Entry]) -> bool:
         """Fold entries in; whether any of them belongs to the job."""
@@ -48,11 +58,16 @@ class JobProgress:
 
     def _of_job(self, entry: Entry) -> bool:
         if isinstance(entry.body, InvocationStarted):  # a named job that is run again starts from nothing
-            self.started = self.done = self.failed = 0
+            self.done = self.failed = 0
             self.began, self.over = entry.wall, ""
             self._children.clear()
+            self._at_work.clear()
         elif isinstance(entry.body, InvocationFinished):
             self.over = "done" if entry.body.ok else "failed"
+        elif isinstance(entry.body, AgentFailed):
+            self.over = "failed"
+        elif isinstance(entry.body, AgentDeleted):
+            self.over = self.over or "deleted"
         else:
             return False
         self.wall = entry.wall
@@ -60,10 +75,12 @@ class JobProgress:
 
     def _of_child(self, entry: Entry) -> bool:
         if isinstance(entry.body, InvocationStarted):
-            self.started += 1
-        elif isinstance(entry.body, InvocationFinished):
-            self.done += entry.body.ok
-            self.failed += not entry.body.ok
+            self._at_work.add(entry.agent)
+        elif entry.agent in self._at_work and _ends(entry.body):
+            self._at_work.discard(entry.agent)
+            ok = isinstance(entry.body, InvocationFinished) and entry.body.ok
+            self.done += ok
+            self.failed += not ok
         else:
             return False
         self.wall = entry.wall
@@ -76,6 +93,8 @@ class JobProgress:
             parts.append(f"{self.failed:,} failed")
         if self.running and not self.over:
             parts.append(f"{self.running:,} running")
+        if self.over == "deleted":
+            parts.append("deleted")
         parts.append(f"{(self.wall - self.began) / 1e9:.1f} s")
         return f"{self.title}: {', '.join(parts)}{f' — {note}' if note else ''}"
 
@@ -90,3 +109,10 @@ class JobProgress:
             f'<div style="width:{bad:.1f}%;background:#d55e00"></div></div>'
             f"<span>{escape(self.text(note))}</span></div>"
         )
+
+
+def _ends(body: Body) -> bool:
+    """Whether an agent that ran does not after this: whoever waits for it gets an outcome, or a failure."""
+    if isinstance(body, AgentReverted):
+        return not body.facts.invocation
+    return isinstance(body, InvocationFinished | AgentFailed | AgentDeleted)

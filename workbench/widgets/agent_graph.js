@@ -1,10 +1,10 @@
 // @ts-check
 // The live agent graph in the page: one Hub per model talks to the kernel, one View per place where it is shown.
-import { CALL, FAILED, FORKED, PROMISE, QUEUED, READING_ORDER, ROOT, RUNNING, STATUS, Store, TRIGGER, WAITING, describeCounts, describeTime } from "./agent_graph_store.js";
+import { CALL, EXITED, FORKED, INTERRUPTED, PROMISE, QUEUED, READING_ORDER, ROOT, STATUS, Store, TRIGGER, describeCounts, describeTime, isBusy, isLoud } from "./agent_graph_store.js";
 import { Layout } from "./agent_graph_layout.js";
 import { FORK_STROKE, Painter, STROKES, drawShape } from "./agent_graph_paint.js";
 
-const PATIENCE_MS = 1000, SPEAK_MS = 2000, REFOLD_MS = 500, SPARK_MS = 600, TABLE_ROWS = 200, MOST_SPARKS = 40, CARD_W = 276;
+const TICK_MS = 500, PATIENCE_MS = 1000, SPEAK_MS = 2000, REFOLD_MS = 500, SPARK_MS = 600, TABLE_ROWS = 200, MOST_SPARKS = 40, CARD_W = 276;
 
 /** @typedef {{get(name: string): any, set(name: string, value: any): void, save_changes(): void, send(content: any): void, on(name: string, f: Function): void, off(name: string, f?: Function): void}} Model */
 
@@ -111,6 +111,8 @@ export class View {
   speaking = 0;
   zooming = 0;
   aging = 0;
+  ticking = 0;
+  /** @type {[HTMLElement, () => string][]} texts of the card that change with time alone */ clocks = [];
   refolding = 0;
 
   /** @param {Hub} hub @param {HTMLElement} el */
@@ -169,13 +171,14 @@ export class View {
       item.append(icon, this.tallies[status]);
       this.foot.append(item);
     }
-    this.foot.append(make("span", "wb-space"));
+    const lines = make("span", "wb-lines");
+    this.foot.append(lines);
     for (const look of [STROKES[CALL], STROKES[TRIGGER], STROKES[PROMISE], FORK_STROKE]) {
       const item = make("span", "wb-key wb-faint"), icon = make("canvas", "wb-icon wb-line");
       item.append(icon, make("span", "", look.name));
       this.strokes.push([icon, look]);
       item.hidden = true; // until there was one
-      this.foot.append(item);
+      lines.append(item);
     }
   }
 
@@ -217,6 +220,7 @@ export class View {
     clearTimeout(this.speaking);
     clearTimeout(this.zooming);
     clearTimeout(this.aging);
+    clearTimeout(this.ticking);
     clearTimeout(this.refolding);
   }
 
@@ -235,7 +239,7 @@ export class View {
       if (parent >= 0 && layout.bands.has(parent)) {
         this.dirty.add(-parent - 1);
         const out = layout.bands.get(parent)?.out;
-        if ((store.statuses[slot] === FAILED || out?.has(slot)) && layout.refold(parent, [slot]).length) this.everything = true;
+        if ((isLoud(store.statuses[slot]) || out?.has(slot)) && layout.refold(parent, [slot]).length) this.everything = true;
       }
       if (layout.mode[slot]) { this.dirty.add(slot); if (sparkle && slot < before) this.sparks.push({ slot, other: -1, since: now }); }
     }
@@ -260,7 +264,7 @@ export class View {
         if (band.expanded) continue;
         moved += this.layout.refold(parent).length;
         const counts = this.store.childCounts(parent);
-        busy ||= counts[RUNNING] + counts[WAITING] > 0;
+        busy ||= counts.some((/** @type {number} */ n, /** @type {number} */ status) => n > 0 && isBusy(status));
       }
       if (moved) { this.everything = true; this.grown = true; this.want(); }
       if (busy && this.hub.live) this.refoldSoon();
@@ -457,7 +461,8 @@ export class View {
   /** `running for 3.2 s`. @param {number} slot */
   doing(slot) {
     const { store } = this, status = store.statuses[slot];
-    const time = this.hub.live && status >= QUEUED && status <= WAITING ? describeTime(store.now() - store.since[slot]) : "";
+    const lasts = isBusy(status) || status === QUEUED || status === INTERRUPTED;
+    const time = this.hub.live && lasts ? describeTime(store.now() - store.since[slot]) : "";
     return time ? `${STATUS[status]} for ${time}` : STATUS[status];
   }
 
@@ -610,12 +615,15 @@ export class View {
     close.onclick = () => this.hide();
     head.append(icon, make("strong", "wb-card-title", store.origins[slot] === ROOT ? "notebook" : store.ids[slot]), close);
     const list = make("div", "wb-list");
+    this.clocks = [];
     /** @param {string} term @param {HTMLElement} cell */
     const add = (term, cell) => list.append(make("div", "wb-faint", term), cell);
     /** @param {string} term @param {string} text @param {string} [kind] */
     const row = (term, text, kind = "") => { if (text) add(term, make("div", kind, text)); };
     row("label", store.labels.get(slot) ?? "");
-    row("status", this.doing(slot));
+    add("status", this.timed(() => this.doing(slot)));
+    if (known) row(...standing(STATUS[status], known));
+    if (known?.retries?.length) add("retries", this.retries(known));
     row(known?.running ? "runs" : "method", known?.method ?? "", "wb-code");
     if (known?.waits?.length) add("waits for", this.waits(known));
     row("queued", known?.pending ? `${known.pending}` : "");
@@ -633,14 +641,40 @@ export class View {
     drawShape(g, status, 6, 6, 4.6, this.painter.colours[status], this.painter.tone.ground);
   }
 
+  /** A text that is kept right while time passes. @param {() => string} text @param {string} [kind] */
+  timed(text, kind = "") {
+    const cell = make("div", kind, text());
+    this.clocks.push([cell, text]);
+    if (!this.ticking) this.tick();
+    return cell;
+  }
+
+  tick() {
+    this.ticking = 0;
+    for (const [cell, text] of this.clocks) setText(cell, text());
+    if (this.open && this.hub.live) this.ticking = /** @type {any} */ (setTimeout(() => this.tick(), TICK_MS));
+  }
+
+  /** The steps that are tried again: how often they were, why, and when next. @param {any} known */
+  retries(known) {
+    const cell = make("div", "");
+    for (const retry of known.retries.slice(0, 6)) {
+      cell.append(make("div", "wb-code", `step ${retry.step}`));
+      cell.append(make("div", retry.error ? "wb-error" : "", `attempt ${retry.attempts} ${retry.error ? `failed with ${retry.error}` : "was cut short"}`));
+      cell.append(this.timed(() => nextTry(retry, this.store.now()), "wb-faint"));
+    }
+    if (known.retries.length > 6) cell.append(make("div", "wb-faint", `and ${known.retries.length - 6} more`));
+    return cell;
+  }
+
   /** What it waits for, one a line; the source line is told once for all waits that share it. @param {any} known */
   waits(known) {
     const cell = make("div", ""), { store } = this, shown = known.waits.slice(0, 6);
     shown.forEach((/** @type {any} */ wait, /** @type {number} */ i) => {
-      const on = wait.on || "an agent out of view", time = this.hub.live ? describeTime(store.now() - wait.since / 1e6) : "";
-      const text = wait.kind === "call" ? `${on}.${wait.what}` : wait.kind === "promise" ? `${wait.what} of ${on}` : wait.kind === "step" ? `step ${wait.what}` : wait.what;
+      const on = wait.on || "an agent out of view";
+      const text = wait.kind === "call" ? `${on}${wait.what ? `.${wait.what}` : ""}` : wait.kind === "promise" ? `${wait.what} of ${on}` : wait.kind === "step" ? `step ${wait.what}` : wait.what;
       const item = make("div", "wb-code", text);
-      if (time) item.append(make("span", "wb-faint", ` ${time}`));
+      if (this.hub.live) item.append(" ", this.timed(() => describeTime(store.now() - wait.since / 1e6), "wb-time"));
       cell.append(item);
       if (wait.line && wait.line !== shown[i + 1]?.line) cell.append(make("div", "wb-faint", wait.line.split("/").pop()));
     });
@@ -649,9 +683,24 @@ export class View {
   }
 }
 
+/** What there is to know of an agent that does not go on by itself: a term and a text. @param {string} status @param {any} known @returns {[string, string]} */
+export function standing(status, known) {
+  if (status === "interrupted") return ["goes on", "with resume, a new call, or when a promise that it awaits is completed"];
+  if (status === "failed" && known.broken) return ["goes on", "with revert; until then calls get the error"];
+  if (status === "exited") return ["ended", known.deleted ? "deleted; the same id called again is a new agent" : "by itself: an ephemeral agent lives for one invocation"];
+  if (status === "undefined") return ["goes on", "when its class is defined"];
+  return ["", ""];
+}
+
+/** `next in 2.0 s`. @param {any} retry @param {number} now milliseconds */
+export function nextTry(retry, now) {
+  const next = `attempt ${retry.attempts + 1}`, left = retry.due ? retry.due / 1e6 - now : 0;
+  return !retry.due ? `${next} is under way` : left > 0 ? `next in ${describeTime(left)}` : `${next} is due`;
+}
+
 /** @param {number} status */
 function urgency(status) {
-  return status === FAILED ? 3 : status >= RUNNING && status <= WAITING ? 2 : status === QUEUED ? 1 : 0;
+  return isLoud(status) ? 3 : isBusy(status) ? 2 : status === QUEUED ? 1 : status === EXITED ? -1 : 0;
 }
 
 /** @param {HTMLElement} node @param {string} text */

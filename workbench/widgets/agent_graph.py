@@ -12,7 +12,7 @@ Front end's messages: `hello` (send a snapshot), `details` (of a slot), `ping`. 
 import re
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 from weakref import WeakValueDictionary
@@ -22,6 +22,7 @@ import traitlets
 
 from workbench.model.entries import Entry
 from workbench.views.graph import Earlier, GraphView, Status
+from workbench.views.graph_nodes import BUSY
 from workbench.views.graph_packet import GraphPackets, Packet
 from workbench.views.picture import graph_summary, graph_svg
 from workbench.widgets.pump import PUMP
@@ -157,11 +158,12 @@ class AgentGraph(anywidget.AnyWidget):
         root: uid of an agent, to show only it and what descends from it.
         since: show only what happens after this `seq`: the agents that do something, and those they descend from.
         earlier: the agents that were there at `since`, by uid.
+        now: the time on the clock that the entries are stamped with, wall nanoseconds; from any thread. Without it the
+            page guesses it from the entries.
 
     Attributes:
         selected: ids of the selected agents, both ways. Observers run on the thread that hears the front end: they
-        should
-            note the change and return.
+            should note the change and return.
         state: what a saved notebook shows; written when the agents come to rest.
     """
 
@@ -179,8 +181,10 @@ class AgentGraph(anywidget.AnyWidget):
         root: int | None = None,
         since: int = 0,
         earlier: Mapping[int, Earlier] | None = None,
+        now: Callable[[], int] | None = None,
         **kwargs: Any,
     ) -> None:
+        self._now = now
         self._leaving = False  # `leave` was called
         self.lost = False  # its front end asked for a snapshot
         self.heard = False  # its front end has spoken
@@ -207,7 +211,8 @@ class AgentGraph(anywidget.AnyWidget):
 
     def send_packet(self, packet: Packet) -> None:
         """Send a packet to all views of this widget. On the pump's thread."""
-        self.send(packet.head, [packet.data])
+        head = packet.head if self._now is None else {**packet.head, "now": self._now() / 1e6}
+        self.send(head, [packet.data])
 
     def unheard(self) -> bool:
         """Whether to send a snapshot unasked, each time after twice as many turns.
@@ -289,10 +294,10 @@ class AgentGraph(anywidget.AnyWidget):
 
     @property
     def busy(self) -> bool:
-        """Whether any agent shown is at work or waits."""
+        """Whether any agent shown is at work or waits, or stands still and may go on."""
         with self._channel.lock:
             counts = self._channel.view.counts()
-        return any(counts[s] for s in (Status.QUEUED, Status.RUNNING, Status.WAITING))
+        return any(counts[s] for s in (*BUSY, Status.QUEUED, Status.INTERRUPTED))
 
     def leave(self) -> None:
         """`settle`, and stop following once all agents shown have come to an end."""
@@ -308,7 +313,7 @@ class AgentGraph(anywidget.AnyWidget):
         super().close()
         del self._repr_mimebundle_  # ipywidgets hides closed widgets by this
 
-    def mark_undefined(self, type_names: list[str]) -> None:
+    def mark_undefined(self, type_names: Collection[str]) -> None:
         """Show agents of these types, whose class is not defined yet, as `undefined`."""
         with self._channel.lock:
             self._channel.view.mark_undefined(type_names)

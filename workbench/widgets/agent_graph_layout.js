@@ -1,8 +1,9 @@
 // @ts-check
 // Where things stand. The tree grows from left to right; a column holds agents of one depth, and new columns open at the
 // right. Families (children of one parent) are placed as runs of rows, in reading order; a node, once placed, stays, until
-// the reader folds or expands something. More than FOLD siblings become a band: the failed and the slowest stand under it.
-import { FAILED, QUEUED, RUNNING, WAITING } from "./agent_graph_store.js";
+// the reader folds or expands something. More than FOLD siblings become a band: the failed, the interrupted and the slowest
+// stand under it.
+import { QUEUED, RETRYING, isBusy, isLoud } from "./agent_graph_store.js";
 
 export const FOLD = 50;
 /** World units: pitch of columns, what a new depth adds to it, pitch of rows, size of a chip, pitch of an open band's dots. */
@@ -318,8 +319,8 @@ export class Layout {
   }
 
   /**
-   * Bring the failed and the slowest of a folded band out, and those that are neither back in.
-   * @param {number} parent @param {Iterable<number>} [hints] children that may have failed; all when left out
+   * Bring the failed, the interrupted and the slowest of a folded band out, and those that are none of it back in.
+   * @param {number} parent @param {Iterable<number>} [hints] children that may have changed so; all when left out
    * @returns {number[]} slots that came out or went in
    */
   refold(parent, hints) {
@@ -327,13 +328,13 @@ export class Layout {
     if (!band || band.expanded) return [];
     const { statuses, since, kids } = this.store;
     const wanted = new Set();
-    for (const slot of band.out.keys()) if (statuses[slot] === FAILED) wanted.add(slot);
-    for (const slot of hints ?? kids.get(parent) ?? []) if (statuses[slot] === FAILED && wanted.size < MOST_OUT) wanted.add(slot);
+    for (const slot of band.out.keys()) if (isLoud(statuses[slot])) wanted.add(slot);
+    for (const slot of hints ?? kids.get(parent) ?? []) if (isLoud(statuses[slot]) && wanted.size < MOST_OUT) wanted.add(slot);
     if (!hints) {
-      const now = this.store.now();
-      const slow = (kids.get(parent) ?? []).filter((s) => (statuses[s] === RUNNING || statuses[s] === WAITING) && now - since[s] > SLOW_MS);
-      for (const slot of slow.sort((a, b) => since[a] - since[b]).slice(0, SLOWEST)) wanted.add(slot);
-    } else for (const slot of band.out.keys()) if (statuses[slot] >= QUEUED && statuses[slot] <= WAITING) wanted.add(slot);
+      const now = this.store.now(), calm = (/** @type {number} */ s) => (statuses[s] === RETRYING ? 0 : 1);
+      const slow = (kids.get(parent) ?? []).filter((s) => isBusy(statuses[s]) && now - since[s] > SLOW_MS);
+      for (const slot of slow.sort((a, b) => calm(a) - calm(b) || since[a] - since[b]).slice(0, SLOWEST)) wanted.add(slot);
+    } else for (const slot of band.out.keys()) if (isBusy(statuses[slot]) || statuses[slot] === QUEUED) wanted.add(slot);
     const moved = [];
     for (const [slot, cell] of band.out) if (!wanted.has(slot)) { this.hide(slot); band.out.delete(slot); band.free.unshift(cell); moved.push(slot); }
     for (const slot of wanted) if (!band.out.has(slot)) { this.bringOut(band, slot); moved.push(slot); }

@@ -1,12 +1,21 @@
 // @ts-check
 // Pixels. Four canvases lie over each other: the tree's edges, the links (open calls and waits), the nodes, and an overlay
 // (focus, selection, what just changed). A node is a sprite per status, so a change of status redraws one small rectangle.
-import { CALL, COMPLETION, DONE, FAILED, FORKED, IDLE, PROMISE, QUEUED, READING_ORDER, ROOT, RUNNING, STATUS, TRIGGER, UNDEFINED, WAITING, describeCounts } from "./agent_graph_store.js";
+import { CALL, COMPLETION, DONE, EXITED, FAILED, FORKED, IDLE, INTERRUPTED, PROMISE, QUEUED, READING_ORDER, RETRYING, ROOT, RUNNING, STATUS, SUSPENDED, TRIGGER, UNDEFINED, WAITING, describeCounts } from "./agent_graph_store.js";
 import { CHIP, CHIP_H, CHIP_W, COLUMN, DOT, DOTTED, ROW } from "./agent_graph_layout.js";
 
-/** Okabe and Ito's colours, told apart by all kinds of eyes; on dark ground blue is the lighter one. By status. */
-const LIGHT = ["#8a8a8a", "#757575", "#0072b2", "#d98c00", "#009e73", "#d55e00", "#b0609a"];
-const DARK = ["#8a8a8a", "#a5a5a5", "#56b4e9", "#e69f00", "#1fb58a", "#ee7733", "#cc79a7"];
+/** Okabe and Ito's colours, told apart by all kinds of eyes; on dark ground blue is the lighter one, and their black is white. By status. */
+const LIGHT = ["#8a8a8a", "#757575", "#0072b2", "#d98c00", "#009e73", "#d55e00", "#b0609a", "#d98c00", "#3c3c3c", "#948200", "#9a9a9a"];
+const DARK = ["#8a8a8a", "#a5a5a5", "#56b4e9", "#e69f00", "#1fb58a", "#ee7733", "#cc79a7", "#e69f00", "#ececec", "#f0e442", "#777777"];
+/** How a chip is filled and framed, by status: strength of the fill and of the frame, the frame's dash. @type {Record<number, number>} */
+const TINT = { [RUNNING]: 0.13, [FAILED]: 0.13, [RETRYING]: 0.13, [WAITING]: 0.1, [INTERRUPTED]: 0.1, [SUSPENDED]: 0.06, [DONE]: 0.05 };
+/** @type {Record<number, number>} */
+const FRAME = { [DONE]: 0.55, [IDLE]: 0.55, [EXITED]: 0.7, [QUEUED]: 0.7, [SUSPENDED]: 0.8 };
+/** @type {Record<number, number[]>} */
+const DASH = { [QUEUED]: [3, 3], [IDLE]: [3, 3], [EXITED]: [1, 3] };
+/** Where there is no room for shapes these are paler: in a band's bar, and in the smallest marks. @type {Record<number, number>} */
+const PALE = { [QUEUED]: 0.35, [IDLE]: 0.35, [SUSPENDED]: 0.5, [EXITED]: 0.2 };
+const BAR = [DONE, RUNNING, RETRYING, WAITING, SUSPENDED, QUEUED, IDLE, EXITED, UNDEFINED, INTERRUPTED, FAILED];
 /** Strokes of links by kind: colour by status number, dash, width. @type {Record<number, {status: number, dash: number[], width: number, name: string}>} */
 export const STROKES = {
   [CALL]: { status: RUNNING, dash: [], width: 1.8, name: "call" },
@@ -38,6 +47,16 @@ export function drawShape(g, status, x, y, r, colour, ground) {
   } else if (status === DONE) {
     g.arc(x, y, r, 0, 7); g.fill();
     if (r > 3.5) { g.strokeStyle = ground; g.lineWidth = r * 0.28; g.beginPath(); g.moveTo(x - r * 0.42, y + r * 0.02); g.lineTo(x - r * 0.1, y + r * 0.34); g.lineTo(x + r * 0.46, y - r * 0.32); g.stroke(); }
+  } else if (status === SUSPENDED) {
+    g.moveTo(x, y - r * 0.95); g.lineTo(x + r * 0.95, y); g.lineTo(x, y + r * 0.95); g.lineTo(x - r * 0.95, y); g.closePath(); g.stroke();
+  } else if (status === INTERRUPTED) {
+    g.rect(x - r * 0.8, y - r * 0.95, r * 0.58, r * 1.9); g.rect(x + r * 0.22, y - r * 0.95, r * 0.58, r * 1.9); g.fill();
+  } else if (status === RETRYING) {
+    g.lineCap = "butt";
+    g.arc(x, y, r * 0.8, 0, 5.06); g.stroke();
+    g.beginPath(); g.moveTo(x + r * 0.1, y - r * 1.25); g.lineTo(x + r * 0.95, y - r * 0.5); g.lineTo(x + r * 0.08, y - r * 0.17); g.fill();
+  } else if (status === EXITED) {
+    g.arc(x, y, r * 0.72, 0, 7); g.moveTo(x - r * 0.85, y + r * 0.85); g.lineTo(x + r * 0.85, y - r * 0.85); g.stroke();
   } else if (status === UNDEFINED) {
     for (let i = 0; i < 6; i++) g.lineTo(x + r * Math.cos((i * Math.PI) / 3), y + r * Math.sin((i * Math.PI) / 3));
     g.closePath(); g.stroke();
@@ -178,7 +197,7 @@ export class Painter {
       g.font = this.font();
       g.textBaseline = "middle";
       g.textAlign = "left";
-      g.fillStyle = this.tone.ink;
+      g.fillStyle = status === EXITED ? this.tone.faint : this.tone.ink;
       g.fillText(this.shorten(this.store.name(slot), CHIP_W * kx - 34 * k), u + 26 * k, v + 0.5);
     }
   }
@@ -221,10 +240,11 @@ export class Painter {
     sprite.height = Math.ceil(h * this.ratio);
     g.scale(this.ratio, this.ratio);
     if (!chip) {
-      if (w < 4) { g.fillStyle = colour; g.fillRect(w * 0.1, w * 0.1, w * 0.8, w * 0.8); }
+      if (w < 4) { g.fillStyle = colour; g.globalAlpha = this.tiny(status); g.fillRect(w * 0.1, w * 0.1, w * 0.8, w * 0.8); }
       else drawShape(g, status, w / 2, w / 2, w * 0.38, colour, tone.chip);
     } else if (CHIP_H * k < 7) {
       g.fillStyle = colour;
+      g.globalAlpha = this.tiny(status);
       box(g, pad, pad, w - 2 * pad, h - 2 * pad, 2);
       g.fill();
     } else {
@@ -232,13 +252,13 @@ export class Painter {
       box(g, pad + 0.5, pad + 0.5, w - 2 * pad - 1, h - 2 * pad - 1, r);
       g.fillStyle = tone.chip;
       g.fill();
-      g.globalAlpha = status === RUNNING || status === FAILED ? 0.13 : status === WAITING ? 0.1 : status === DONE ? 0.05 : 0;
+      g.globalAlpha = TINT[status] ?? 0;
       g.fillStyle = colour;
       g.fill();
-      g.globalAlpha = status === DONE || status === IDLE ? 0.55 : status === QUEUED ? 0.7 : 1;
+      g.globalAlpha = FRAME[status] ?? 1;
       g.strokeStyle = colour;
-      g.lineWidth = status === FAILED || status === RUNNING || status < 0 ? 1.5 : 1;
-      if (status === QUEUED || status === IDLE) g.setLineDash([3, 3]);
+      g.lineWidth = (TINT[status] ?? 0) > 0.1 || status === INTERRUPTED || status < 0 ? 1.5 : 1;
+      g.setLineDash(DASH[status] ?? []);
       g.stroke();
       g.globalAlpha = 1;
       const x = pad + 14 * k, y = h / 2, s = body * 0.24;
@@ -247,6 +267,11 @@ export class Painter {
     }
     this.sprites.set(key, sprite);
     return sprite;
+  }
+
+  /** How strong the smallest marks are. @param {number} status */
+  tiny(status) {
+    return status === SUSPENDED || status === EXITED ? PALE[status] : 1;
   }
 
   // ---- bands -------------------------------------------------------------------------------------------------------
@@ -278,11 +303,11 @@ export class Painter {
     const bw = w - cut - 22 * k;
     let at = u + 11 * k;
     const barY = v + (band.expanded ? 23 : 27) * k, barH = Math.max(2, 5 * k);
-    for (const status of [DONE, RUNNING, WAITING, QUEUED, IDLE, UNDEFINED, FAILED]) {
+    for (const status of BAR) {
       if (!counts[status]) continue;
       const part = Math.max(2, (bw * counts[status]) / total);
       g.fillStyle = this.colours[status];
-      g.globalAlpha = status === QUEUED || status === IDLE ? 0.35 : 1;
+      g.globalAlpha = PALE[status] ?? 1;
       g.fillRect(at, barY, Math.min(part, u + 11 * k + bw - at), barH);
       g.globalAlpha = 1;
       at += part;
@@ -309,13 +334,16 @@ export class Painter {
     const g = this.nodes, words = describeCounts(counts, " · ");
     if (g.measureText(words).width <= room) { g.fillText(words, x, y); return; }
     const r = Math.max(3, Math.min(5, 4.2 * this.camera.k));
+    const wide = (/** @type {number} */ status) => 4.8 * r + g.measureText(String(counts[status])).width;
+    const shown = fitting(counts, wide, room, wide(DONE) / 2);
     for (const status of READING_ORDER) {
-      if (!counts[status]) continue;
+      if (!shown.has(status)) continue;
       drawShape(g, status, x + r, y, r, this.colours[status], this.tone.chip);
       g.fillStyle = this.tone.faint;
       g.fillText(String(counts[status]), x + 2.8 * r, y + 0.5);
-      x += 2.8 * r + g.measureText(String(counts[status])).width + 2 * r;
+      x += wide(status);
     }
+    if (READING_ORDER.some((status) => counts[status] && !shown.has(status))) g.fillText("…", x, y);
   }
 
   /** `200 × Worker`. @param {number} parent @param {number} total */
@@ -510,6 +538,17 @@ export class Painter {
     if (near > 0) for (const [parent, band] of bands) if (mode[parent] && px >= band.x && px <= band.x + band.w && py >= band.y && py <= band.y + (band.expanded ? 34 : band.h)) return -parent - 1;
     return best;
   }
+}
+
+/**
+ * The statuses whose counts there is room for; those that somebody should look at first.
+ * @param {Int32Array} counts @param {(status: number) => number} wide @param {number} room @param {number} rest room for a sign that there are more
+ */
+export function fitting(counts, wide, room, rest) {
+  const there = [FAILED, INTERRUPTED, ...READING_ORDER.filter((s) => s !== FAILED && s !== INTERRUPTED)].filter((s) => counts[s]);
+  let all = there.reduce((sum, s) => sum + wide(s), 0);
+  if (all > room) for (all += rest; all > room && there.length > 1; ) all -= wide(/** @type {number} */ (there.pop()));
+  return new Set(there);
 }
 
 /** Whether a CSS colour is a dark ground. @param {string} colour */

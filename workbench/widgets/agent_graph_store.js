@@ -2,13 +2,13 @@
 // What the kernel said: packets in, arrays by slot out. The format is described in workbench/views/graph_packet.py.
 
 /** Names of the statuses by their number on the wire. */
-export const STATUS = ["idle", "queued", "running", "waiting", "done", "failed", "undefined"];
-export const IDLE = 0, QUEUED = 1, RUNNING = 2, WAITING = 3, DONE = 4, FAILED = 5, UNDEFINED = 6;
+export const STATUS = ["idle", "queued", "running", "waiting", "done", "failed", "undefined", "suspended", "interrupted", "retrying", "exited"];
+export const IDLE = 0, QUEUED = 1, RUNNING = 2, WAITING = 3, DONE = 4, FAILED = 5, UNDEFINED = 6, SUSPENDED = 7, INTERRUPTED = 8, RETRYING = 9, EXITED = 10;
 /** The order in which people want to read counts. */
-export const READING_ORDER = [DONE, RUNNING, WAITING, QUEUED, FAILED, UNDEFINED, IDLE];
+export const READING_ORDER = [DONE, RUNNING, RETRYING, WAITING, SUSPENDED, QUEUED, INTERRUPTED, FAILED, UNDEFINED, IDLE, EXITED];
 export const CALL = 1, TRIGGER = 2, PROMISE = 3, COMPLETION = 4;
 export const SPAWNED = 0, FORKED = 1, ROOT = 2;
-const WIDTH = 8; // places per parent in the table of counts
+const WIDTH = 12; // places per parent in the table of counts
 
 /** @typedef {{kind: number, from: number, to: number}} Link */
 /** @typedef {{snapshot: boolean, from: number, changed: Int32Array, links: boolean, flashes: Int32Array}} Change */
@@ -100,7 +100,8 @@ export class Store {
       this.since[slot] = since[i];
       if (since[i] > this.latest) this.latest = since[i];
     }
-    if (this.latest) this.skew = Math.min(this.skew, Date.now() - this.latest);
+    if (head.now) this.skew = Date.now() - head.now;
+    else if (this.latest) this.skew = Math.min(this.skew, Date.now() - this.latest);
     for (let i = 0; i < opened.length; i += 4) { this.kinds.add(opened[i + 1]); this.links.set(opened[i], { kind: opened[i + 1], from: opened[i + 2], to: opened[i + 3] }); }
     for (const key of closed) this.links.delete(key);
     for (const [slot, label] of head.labels ?? []) this.labels.set(slot, label);
@@ -144,6 +145,16 @@ export class Store {
   slotOf(id) {
     return this.ids.lastIndexOf(id);
   }
+}
+
+/** Whether an invocation is under way, and goes on by itself or when something comes. @param {number} status */
+export function isBusy(status) {
+  return status === RUNNING || status === WAITING || status === SUSPENDED || status === RETRYING;
+}
+
+/** Whether somebody should look at it: it never folds away. @param {number} status */
+export function isLoud(status) {
+  return status === FAILED || status === INTERRUPTED;
 }
 
 /** An id with its phantom's UUID cut to its first digits. @param {string} id */

@@ -1,17 +1,21 @@
 """`wb.show` and `wb.trace`: run something and watch its agents."""
 
 from base64 import b64encode
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
 from html import escape
 from typing import Any
+from weakref import ref
 
 from IPython.display import display
 
+from workbench.core.nouns import ROOT_UID
+from workbench.model.agent_type import AgentType, registry
 from workbench.model.failure import decode_failure
 from workbench.runtime.opening import default_session
 from workbench.runtime.session import Session
+from workbench.views.earlier import earlier_agents
 from workbench.views.graph import Earlier
 from workbench.widgets.agent_graph import AgentGraph
 
@@ -24,10 +28,43 @@ def agent_graph(session: Session | None = None, *, since: int = 0) -> AgentGraph
         since: show only agents that did something after this `seq`, and what they descend from; 0 shows all.
     """
     session = session or default_session()
-    earlier = {} if since == 0 else session.earlier_agents(since)
-    return AgentGraph(
-        session.feed, describe=describe_failure, since=since, earlier={u: Earlier(*e) for u, e in earlier.items()}
-    )
+    thread = session.thread
+    earlier = {} if since == 0 else thread.ask(lambda: earlier_agents(thread.state, since)).result()
+    return _graph(session, since, earlier)
+
+
+def graph_from_now(session: Session) -> AgentGraph:
+    """The live agent graph of what is done from now on."""
+    thread = session.thread
+    since, earlier = thread.ask(lambda: (thread.state.seq, earlier_agents(thread.state, thread.state.seq))).result()
+    return _graph(session, since, earlier)
+
+
+def _graph(session: Session, since: int, earlier: Mapping[int, Earlier]) -> AgentGraph:
+    now = session.thread.clock.wall
+    graph = AgentGraph(session.feed, describe=describe_failure, since=since, earlier=earlier, now=now)
+    _mark_undefined(session, graph)
+    return graph
+
+
+def _mark_undefined(session: Session, graph: AgentGraph) -> None:
+    """Show agents of an earlier process as undefined until the cell with their class has run."""
+    thread, shown = session.thread, ref(graph)
+    names: set[str] = thread.ask(
+        lambda: {a.type_name for a in thread.state.agents.values() if a.uid != ROOT_UID}
+    ).result()
+
+    def look(_: AgentType | None = None) -> None:
+        nonlocal names
+        graph, names = shown(), {name for name in names if registry.find(name) is None}
+        if graph is not None:
+            graph.mark_undefined(names)
+        if (graph is None or not names) and look in registry.listeners:
+            registry.listeners.remove(look)
+
+    if any(registry.find(name) is None for name in names):
+        registry.listeners.append(look)
+        look()
 
 
 def describe_failure(value: bytes) -> str:
@@ -73,7 +110,7 @@ def trace(session: Session | None = None) -> Iterator[AgentGraph]:
     that go on after the block are followed until they end.
     """
     session = session or default_session()
-    graph = agent_graph(session, since=session.feed.committed)
+    graph = graph_from_now(session)
     display_graph(graph)
     try:
         yield graph

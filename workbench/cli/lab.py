@@ -1,13 +1,12 @@
-"""The command line: `workbench lab` and, later, its siblings.
+# ruff: noqa: S603, T201 - it starts a server, with this interpreter and never through a shell, and prints its address
+"""`workbench lab`: JupyterLab on the lessons.
 
-Each subcommand is a function that adds its own parser and names the function that runs it; `COMMANDS` lists them.
-Nothing here imports Jupyter: `lab` starts it as a program of its own, with the interpreter that runs this one.
+Nothing here imports Jupyter: it is started as a program of its own, with the interpreter that runs this one.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -15,18 +14,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
+from workbench.cli.command import CommandError
+
 FIRST_NOTEBOOK = "01_fan_out.ipynb"
 LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.1
-
-
-class CommandError(Exception):
-    """A command cannot be done; the message says what, why, and what to do."""
 
 
 class Target(NamedTuple):
@@ -40,7 +37,7 @@ class Target(NamedTuple):
 
 def notebooks_folder() -> Path | None:
     """Return the notebooks of the checkout this package is run from; None when it was installed without them."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     folder = checkout / "notebooks"
     return folder if (checkout / "pyproject.toml").is_file() and folder.is_dir() else None
 
@@ -219,35 +216,3 @@ def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--ip", default=LOOPBACK, help=f"listen on this address (default {LOOPBACK}: this machine only)"
     )
     parser.set_defaults(run=run_lab)
-
-
-COMMANDS = (add_lab,)
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; a parsed namespace holds the function to call as `run`."""
-    top = argparse.ArgumentParser(prog="workbench", description="Durable agents for notebooks.")
-    top.add_argument("--version", action="version", version=importlib.metadata.version("workbench"))
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in COMMANDS:
-        add(commands)
-    return top
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        arguments: the words after `workbench`; None takes them from the command line.
-
-    Returns:
-        The exit status: 0 for success, 1 when the command cannot be done, otherwise that of what was started. Wrong
-        arguments end the process with status 2, as `argparse` does.
-    """
-    parsed = parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = parsed.run
-    try:
-        return run(parsed)
-    except CommandError as error:
-        print(f"workbench: {error}", file=sys.stderr)
-        return 1

@@ -1,0 +1,217 @@
+# ruff: noqa: D103 - the functions that steps run
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
+"""`session.critical_path`: what an invocation's time went into; and random agents, for it and for `session.why`."""
+
+import asyncio
+import random
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from tests.behaviour.conftest import Opener
+from tests.behaviour.looking import PATIENCE, until
+from workbench.core.critical_path import CriticalPath
+
+gate = threading.Event()
+
+
+@pytest.fixture
+def shut() -> Iterator[None]:
+    """Steps that wait for the gate wait until the test is over. To be asked for after the session."""
+    gate.clear()
+    yield
+    gate.set()
+
+
+def fetch(n: int) -> int:
+    gate.wait(PATIENCE)
+    return n
+
+
+@wb.agent
+class Worker:
+    """One of many."""
+
+    def __init__(self, n: int = 0) -> None:
+        self.n = n
+
+    async def process(self, x: int = 0) -> int:
+        return await wb.step(fetch, x)
+
+    async def nap(self, seconds: float) -> float:
+        await asyncio.sleep(seconds)
+        return seconds
+
+
+@wb.agent
+class Boss:
+    """Asks others."""
+
+    async def one(self, n: int) -> int:
+        return await Worker.get(n).process(n)
+
+    async def naps(self, times: list[float]) -> float:
+        await Worker.get(0).nap(1)
+        return sum(await wb.join([Worker.get(n).nap(t) for n, t in enumerate(times, 1)]))
+
+    async def split(self) -> None:
+        await Worker.get(1).nap(2)
+        wb.fork()
+        await asyncio.sleep(3)
+
+
+def assert_whole(path: CriticalPath) -> None:
+    """The segments follow each other without a gap, and add up to the whole."""
+    assert [s.begin for s in path.segments] == [path.begin, *(s.end for s in path.segments)][: len(path.segments)]
+    assert sum(s.end - s.begin for s in path.segments) == path.end - path.begin
+
+
+def test_the_path_through_the_slowest_child(either: wb.Session) -> None:
+    """The path goes through the child that ended last; what ran in parallel is told by stretches."""
+    assert wb.run(Boss.get().naps([3, 9, 5]), PATIENCE) == 17
+    path = either.critical_path(Boss.get())
+    assert_whole(path)
+    assert [(s.agent, s.method, s.kind, s.seconds) for s in path.segments] == [
+        ("Worker(0)", "nap", "timer", 1.0),
+        ("Worker(2)", "nap", "timer", 9.0),
+    ]
+    assert path.total == 10.0
+    assert path.most == 3
+    assert [(o.seconds, o.agents) for o in path.parallel] == [
+        (1.0, ("Worker(0)",)),
+        (3.0, ("Worker(1)", "Worker(2)", "Worker(3)")),
+        (2.0, ("Worker(2)", "Worker(3)")),
+        (4.0, ("Worker(2)",)),
+    ]
+    assert "took 10.0 s" in path.sentences[0]
+    assert all("test_critical_path.py:" in s.line and len(s.entries) == 2 for s in path.segments)
+
+
+def test_the_path_of_what_is_under_way(opened: Opener, shut: None) -> None:
+    """Of an invocation under way the path goes up to now, down to what runs at the end of the chain."""
+    session = opened(":memory:")
+    Boss.get().one.trigger(3)
+    until(lambda: session.why(Boss.get()).links[-1].kind == "step")
+    path = session.critical_path(Boss.get())
+    assert_whole(path)
+    assert not path.ended
+    assert [(s.agent, s.kind) for s in path.segments][-1] == ("Worker(3)", "step")
+    gate.set()
+    assert wb.run(session.result(Boss.get().agent_id), PATIENCE) == 3
+    path = session.critical_path(Boss.get())
+    assert path.ended
+    assert_whole(path)
+
+
+def test_the_path_of_a_fork(session: wb.Session) -> None:
+    """A fork's path goes through the past that it shares with its source."""
+    wb.run(Boss.get().split(), PATIENCE)
+    wb.run(session.at_rest(), PATIENCE)
+    twin = next(a.agent_id for a in session.agents() if a.forked_from)
+    for agent in ("Boss()", twin):
+        path = session.critical_path(agent)
+        assert_whole(path)
+        assert [(s.agent, s.seconds) for s in path.segments if s.seconds] == [("Worker(1)", 2.0), (agent, 3.0)]
+        assert path.agent == agent
+
+
+@wb.agent
+class Planner:
+    """Does what a plan says: naps, calls, one after the other or at once, help by promises."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    async def act(self, plan: list[Any]) -> None:
+        for how, what in plan:
+            if how == "nap":
+                await asyncio.sleep(what)
+            elif how == "call":
+                await Planner.get(what[0]).act(what[1])
+            elif how == "all":
+                await wb.join([Planner.get(n).act(rest) for n, rest in what])
+            elif how == "race":
+                await wb.race([Planner.get(n).act(rest) for n, rest in what])
+            elif how == "hang":
+                await wb.await_promise(wb.PromiseId.parse(what) if what else wb.create_promise())
+            elif how == "promise":
+                promise = wb.create_promise()
+                Planner.get(what[0]).keep.trigger(promise, what[1])
+                await wb.await_promise(promise)
+
+    async def keep(self, promise: wb.PromiseId, plan: list[Any]) -> None:
+        await self.act(plan)
+        wb.complete_promise(promise, b"")
+
+
+def make_plan(chance: random.Random, numbers: Iterator[int], depth: int, gates: tuple[str, ...] = ()) -> list[Any]:
+    """A random plan whose agents are new or, now and then, shared ones that never wait for others.
+
+    With `gates`, agents await those promises too; an empty one stands for a promise of their own.
+    """
+    plan: list[Any] = []
+    for _ in range(chance.randint(1, 3)):
+        how = chance.choice(["nap", "nap", "call", "all", "race", "promise"]) if depth else "nap"
+        if how == "nap":
+            hang = gates and chance.random() < 0.3
+            plan.append(["hang", chance.choice(gates)] if hang else [how, chance.choice([0, 1, 2.5, 7])])
+            continue
+        parts: list[Any] = []
+        for _ in range(chance.randint(1, 3)):
+            shared = chance.random() < 0.3
+            number = 1000 + chance.randint(0, 1) if shared else next(numbers)
+            parts.append([number, make_plan(chance, numbers, 0 if shared else depth - 1, gates)])
+        plan.append([how, parts if how in ("all", "race") else parts[0]])
+    return plan
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_path_is_whole(session: wb.Session, seed: int) -> None:
+    """Whatever agents do, each invocation's path has no gap, adds up, and is made of what takes time."""
+    chance = random.Random(seed)  # noqa: S311 - a seed for each plan
+    plan = make_plan(chance, iter(range(1, 1000)), 3)
+    wb.run(Planner.get(0).act(plan), PATIENCE)
+    wb.run(session.at_rest(), PATIENCE)
+    for info in session.invocations():
+        path = session.critical_path(info)
+        assert_whole(path)
+        assert path.ended
+        assert path.agent == info.agent_id
+        assert {s.kind for s in path.segments if s.end > s.begin} <= {"timer", "queued"}
+        assert len(session.why(value_of=info).sentences) <= 13
+        assert sum(o.seconds for o in path.parallel) <= path.total + 1e-9
+    for agent in session.agents():
+        found = session.why(agent)
+        assert [link.kind for link in found.links] == ["idle"]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_out_of_reach_stays_so(session: wb.Session, seed: int) -> None:
+    """Whatever agents do, a promise that nobody alive could complete is pending still when all others are completed.
+
+    Where no agent awaits a promise that it gave to nobody, none is ever said to be out of reach.
+    """
+    chance = random.Random(seed)  # noqa: S311 - a seed for each plan
+    cells = [wb.create_promise() for _ in range(3)]
+    gates = (*map(str, cells), *([""] if seed % 3 else []))
+    Planner.get(0).act.trigger(make_plan(chance, iter(range(1, 1000)), 3, gates))
+    lost: set[str] = set()
+    for cell in cells:
+        wb.run(session.at_rest(), PATIENCE)
+        for agent in session.agents():
+            found = session.why(agent)
+            assert found.roots
+            assert found.links[0].agent == agent.agent_id
+            assert (found.links[0].kind == "idle") == (agent.status == "idle")
+            lost |= {link.what for link in found.links if link.kind == "orphan"}
+            session.critical_path(agent)
+        wb.complete_promise(cell, b"")
+    wb.run(session.at_rest(), PATIENCE)
+    assert {wb.promise_state(wb.PromiseId.parse(name)) for name in lost} <= {"pending"}
+    assert seed % 3 or not lost
+    waiting = {agent.agent_id for agent in session.agents() if agent.status != "idle"}
+    assert all(any(link.kind == "orphan" for link in session.why(agent).links) for agent in waiting)

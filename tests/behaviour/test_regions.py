@@ -1,0 +1,604 @@
+# ruff: noqa: D103 - the functions that steps run
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
+"""Atomic regions: what a crash undoes and what it leaves, who holds meanwhile, and what is refused inside."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from tests.behaviour.looking import PATIENCE, bodies, kinds, log_of, until
+from workbench.model import entries as e
+
+done: list[str] = []
+gates: dict[str, threading.Event] = {}
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    done.clear()
+    gates.clear()
+
+
+def act(name: str) -> str:
+    """An effect that may be seen twice; its result counts. Stands still where the test has put a gate."""
+    done.append(name)
+    this = f"{name} {done.count(name)}"
+    if this in gates:
+        gates[this].wait(PATIENCE)
+    return this
+
+
+def stop_at(this: str) -> None:
+    """Have an effect, as `debit 1`, stand still."""
+    gates[this] = threading.Event()
+
+
+def until_at(this: str) -> None:
+    """Wait until an effect stands still."""
+    name, _, times = this.rpartition(" ")
+    until(lambda: done.count(name) == int(times))
+
+
+def crash_at(session: wb.Session, this: str) -> None:
+    """Crash while an effect stands still."""
+    until_at(this)
+    session.simulate_crash()
+    gates[this].set()
+
+
+def attempts(session: wb.Session, agent: str) -> list[int]:
+    """How often each step was tried, of those that count."""
+    return [x.attempts for x in bodies(session, agent, e.StepFinished) if isinstance(x, e.StepFinished)]
+
+
+def undone(session: wb.Session, agent: str) -> list[int]:
+    """The index of each region that a crash undid."""
+    uid = session.thread.state.by_id[agent]
+    return [x.body.region for x in log_of(session) if x.agent == uid and isinstance(x.body, e.AgentReverted)]
+
+
+@wb.agent
+class Bank:
+    """Counts what it was asked for, so that a call made twice shows."""
+
+    def __init__(self) -> None:
+        self.balance = 100
+        self.asked: list[str] = []
+
+    async def move(self, amount: int, why: str = "") -> int:
+        self.asked.append(why)
+        self.balance += amount
+        return self.balance
+
+    async def slow(self, why: str) -> str:
+        self.asked.append(why)
+        await wb.step(act, why)
+        return why
+
+    async def seen(self) -> list[Any]:
+        return [self.balance, self.asked]
+
+
+@wb.agent
+class Teller:
+    """What the tests do in regions."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    async def transfer(self) -> list[str]:
+        await wb.step(act, "before")
+        async with wb.atomically():
+            self.notes.append("in")
+            one = await wb.step(act, "debit")
+            balance = await Bank.get().move(-10, "transfer")
+            two = await wb.step(act, "credit")
+            self.notes.append("out")
+        await wb.step(act, "after")
+        return [one, str(balance), two, *self.notes]
+
+    def plain(self) -> list[Any]:
+        with wb.atomically():
+            first = Bank.get().move.blocking(1, "plain")
+            second = Bank.get().slow.blocking("slow")
+        return [first, second]
+
+    async def nested(self) -> list[str]:
+        async with wb.atomically():
+            one = await wb.step(act, "outer")
+            async with wb.atomically():
+                two = await wb.step(act, "inner")
+            three = await wb.step(act, "tail")
+        return [one, two, three]
+
+    async def twice(self) -> list[str]:
+        async with wb.atomically():
+            one = await wb.step(act, "first")
+        async with wb.atomically():
+            two = await wb.step(act, "second")
+        return [one, two]
+
+
+# ---- crashes ---------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_crash_nothing_is_special(either: wb.Session) -> None:
+    """A region leaves its two entries, and all else as it is."""
+    assert wb.run(Teller.get().transfer(), PATIENCE) == ["debit 1", "90", "credit 1", "in", "out"]
+    assert kinds(either, "Teller()").count("RegionBegun") == kinds(either, "Teller()").count("RegionEnded") == 1
+    assert attempts(either, "Teller()") == [1, 1, 1, 1]
+
+
+def test_a_crash_inside_runs_the_region_again_as_a_whole(either: wb.Session) -> None:
+    """Its steps run again, flagged; its call is joined, not repeated; attributes are as they were; the rest stays."""
+    stop_at("credit 1")
+    Teller.get().transfer.trigger()
+    crash_at(either, "credit 1")
+    assert wb.run(either.result("Teller()"), PATIENCE) == ["debit 2", "90", "credit 2", "in", "out"]
+    assert done == ["before", "debit", "credit", "debit", "credit", "after"]
+    assert wb.run(Bank.get().seen()) == [90, ["transfer"]]
+    assert attempts(either, "Teller()") == [1, 2, 2, 1]
+    (begun,) = undone(either, "Teller()")
+    assert kinds(either, "Teller()")[:begun][-2:] == ["StepFinished", "RegionBegun"]
+
+
+def test_a_crash_after_it_does_not(either: wb.Session) -> None:
+    """Once the region has ended it never runs again."""
+    stop_at("after 1")
+    Teller.get().transfer.trigger()
+    crash_at(either, "after 1")
+    wb.run(either.result("Teller()"), PATIENCE)
+    assert done == ["before", "debit", "credit", "after", "after"]
+    assert undone(either, "Teller()") == []
+
+
+def test_each_crash_counts(either: wb.Session) -> None:
+    """After three crashes each step tells of the runs that it was in."""
+    crashes = ["debit 1", "credit 1", "debit 3"]
+    for this in crashes:
+        stop_at(this)
+    Teller.get().transfer.trigger()
+    for this in crashes:
+        crash_at(either, this)
+    assert wb.run(either.result("Teller()"), PATIENCE)[:3:2] == ["debit 4", "credit 2"]
+    assert attempts(either, "Teller()") == [1, 4, 2, 1]
+    assert len(undone(either, "Teller()")) == 3
+    assert wb.run(Bank.get().seen()) == [90, ["transfer"]]
+
+
+def test_a_crash_in_an_inner_region(either: wb.Session) -> None:
+    """A region inside a region is a part of it: the outer one runs again, also when the inner one had ended."""
+    for this in ("inner 1", "tail 1"):
+        stop_at(this)
+    Teller.get().nested.trigger()
+    crash_at(either, "inner 1")
+    crash_at(either, "tail 1")
+    assert wb.run(either.result("Teller()"), PATIENCE) == ["outer 3", "inner 3", "tail 2"]
+    assert attempts(either, "Teller()") == [3, 3, 2]
+
+
+def test_only_the_open_one_runs_again(either: wb.Session) -> None:
+    """A crash in the second of two regions leaves the first alone."""
+    stop_at("second 1")
+    Teller.get().twice.trigger()
+    crash_at(either, "second 1")
+    assert wb.run(either.result("Teller()"), PATIENCE) == ["first 1", "second 2"]
+    assert attempts(either, "Teller()") == [1, 2]
+
+
+def test_in_a_plain_method(either: wb.Session) -> None:
+    """`with` in a `def` method, with blocking calls: what it asked of others is done once."""
+    stop_at("slow 1")
+    Teller.get().plain.trigger()
+    crash_at(either, "slow 1")
+    assert wb.run(either.result("Teller()"), PATIENCE) == [101, "slow"]
+    assert wb.run(Bank.get().seen()) == [101, ["plain", "slow"]]
+
+
+def test_recovery_begins_it_again_by_itself(either: wb.Session) -> None:
+    """A region that waits for a promise of a cell runs again at once, not when the promise comes."""
+
+    @wb.agent
+    class Asking:
+        async def run(self) -> str:
+            async with wb.atomically():
+                await wb.step(act, "ask")
+                answer = await wb.await_promise(wb.create_promise())
+            return answer.decode()
+
+    Asking.get().run.trigger()
+    wb.run(either.at_rest(), PATIENCE)
+    either.simulate_crash()
+    wb.run(either.at_rest(), PATIENCE)
+    assert done == ["ask", "ask"]
+    first, second = made(either, "Asking()")
+    with pytest.raises(wb.PromiseNotFound):
+        wb.complete_promise(first, b"to the run that was undone")
+    wb.complete_promise(second, b"yes")
+    assert wb.run(either.result("Asking()"), PATIENCE) == "yes"
+
+
+def made(session: wb.Session, agent: str) -> list[wb.PromiseId]:
+    """All promises that an agent ever made, undone ones too."""
+    uid = session.thread.state.by_id[agent]
+    salt = session._log.salt
+    return [
+        wb.PromiseId(agent, f"{salt}-{uid}", x.index)
+        for x in session._log.read()
+        if x.agent == uid and x.kind == "PromiseCreated"
+    ]
+
+
+def test_what_it_draws_and_asks_is_the_same_again(either: wb.Session) -> None:
+    """UUIDs, keys, the keys of steps: all as in the run that was undone. Triggers and schedules happen once."""
+    drawn: list[list[str]] = []
+
+    def note(values: list[str]) -> None:
+        drawn.append([*values, wb.idempotency_key()])
+
+    @wb.agent
+    class Drawing:
+        async def run(self) -> None:
+            wb.uuid4()
+            async with wb.atomically():
+                Bank.get().move.trigger(1, "trigger")
+                Bank.get().move.trigger(1, "trigger")
+                Bank.get().move.schedule(5, 1, "schedule")
+                await wb.step(note, [str(wb.uuid4()), wb.idempotency_key(), str(wb.random())])
+                await wb.step(act, "last")
+
+    stop_at("last 1")
+    Drawing.get().run.trigger()
+    crash_at(either, "last 1")
+    wb.run(either.result("Drawing()"), PATIENCE)
+    wb.run(either.at_rest(), PATIENCE)
+    assert len(drawn) == 2
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == 4
+    assert wb.run(Bank.get().seen()) == [103, ["trigger", "trigger", "schedule"]]
+
+
+def test_two_agents_with_regions(either: wb.Session) -> None:
+    """A region of one agent calls another that is in one of its own: both run again, and the call is one."""
+
+    @wb.agent
+    class Inner:
+        def __init__(self) -> None:
+            self.runs = 0
+
+        async def work(self) -> list[Any]:
+            self.runs += 1
+            async with wb.atomically():
+                await wb.step(act, "inner a")
+                return [self.runs, await wb.step(act, "inner b")]
+
+    @wb.agent
+    class Outer:
+        async def run(self) -> list[Any]:
+            async with wb.atomically():
+                await wb.step(act, "outer")
+                return await Inner.get().work()
+
+    stop_at("inner b 1")
+    Outer.get().run.trigger()
+    crash_at(either, "inner b 1")
+    assert wb.run(either.result("Outer()"), PATIENCE) == [1, "inner b 2"]
+    assert sorted(done) == ["inner a", "inner a", "inner b", "inner b", "outer", "outer"]
+    assert kinds(either, "Inner()").count("InvocationStarted") == 1
+
+
+def test_an_interrupt_is_no_crash(either: wb.Session) -> None:
+    """An agent that is interrupted in a region and resumed goes on in the middle of it."""
+    stop_at("credit 1")
+    Teller.get().transfer.trigger()
+    until_at("credit 1")
+    wb.run(Teller.get().interrupt())
+    gates["credit 1"].set()
+    wb.run(Teller.get().resume())
+    assert wb.run(either.result("Teller()"), PATIENCE)[0] == "debit 1"
+    assert done.count("debit") == 1
+    assert undone(either, "Teller()") == []
+
+
+def test_an_interrupted_region_after_a_crash(either: wb.Session) -> None:
+    """An agent that stands still in a region through a crash runs the region again when it is resumed."""
+    stop_at("credit 1")
+    Teller.get().transfer.trigger()
+    until_at("credit 1")
+    wb.run(Teller.get().interrupt())
+    gates["credit 1"].set()
+    either.simulate_crash()
+    wb.run(either.at_rest(), PATIENCE)
+    assert done.count("debit") == 1
+    wb.run(Teller.get().resume())
+    assert wb.run(either.result("Teller()"), PATIENCE)[0] == "debit 2"
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_exception_ends_it(either: wb.Session) -> None:
+    """An error that leaves the region ends it, undoes nothing, and a crash later does not run it again."""
+
+    @wb.agent
+    class Failing:
+        async def run(self) -> str:
+            try:
+                async with wb.atomically():
+                    await wb.step(act, "inside")
+                    int("left")
+            except ValueError:
+                await wb.step(act, "outside")
+            return "caught"
+
+    stop_at("outside 1")
+    Failing.get().run.trigger()
+    crash_at(either, "outside 1")
+    assert wb.run(either.result("Failing()"), PATIENCE) == "caught"
+    assert done == ["inside", "outside", "outside"]
+
+
+def test_a_failed_step_inside_is_tried_again_inside(session: wb.Session) -> None:
+    """A step's retries are the step's: the region goes on."""
+
+    def flaky() -> int:
+        done.append("try")
+        if len(done) < 3:
+            raise OSError
+        return len(done)
+
+    @wb.agent
+    class Retrying:
+        async def run(self) -> int:
+            async with wb.atomically():
+                return await wb.step(flaky)
+
+    assert wb.run(Retrying.get().run(), PATIENCE) == 3
+    assert kinds(session, "Retrying()").count("RegionBegun") == 1
+
+
+def test_a_generator_that_is_left_in_a_region(either: wb.Session) -> None:
+    """A region never outlives its invocation."""
+
+    @wb.agent
+    class Generating:
+        async def _numbers(self) -> AsyncIterator[int]:
+            async with wb.atomically():
+                yield await wb.step(int, 1)
+                yield 2
+
+        async def run(self) -> int:
+            self.left = self._numbers()
+            async for n in self.left:
+                return n
+            return 0
+
+        async def again(self) -> str:
+            return await wb.step(act, "again")
+
+    assert wb.run(Generating.get().run(), PATIENCE) == 1
+    assert kinds(either, "Generating()")[-2:] == ["RegionEnded", "InvocationFinished"]
+    stop_at("again 1")
+    Generating.get().again.trigger()
+    crash_at(either, "again 1")
+    assert wb.run(either.result("Generating()"), PATIENCE) == "again 2"
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
+def test_fork_inside_is_refused(either: wb.Session) -> None:
+    """`fork()` in a region is refused with the reason, and the refusal replays."""
+
+    @wb.agent
+    class Forking:
+        async def run(self) -> str:
+            text = ""
+            async with wb.atomically():
+                try:
+                    wb.fork()
+                except wb.RefusedError as error:
+                    text = str(error)
+                await wb.step(act, "inside")
+            await wb.step(act, "outside")
+            return text
+
+    stop_at("outside 1")
+    Forking.get().run.trigger()
+    crash_at(either, "outside 1")
+    text = wb.run(either.result("Forking()"), PATIENCE)
+    assert "the atomic region that began at index 3 is open" in text
+    assert "fork before or after" in text.lower()
+
+
+def test_steps_that_may_not_run_twice_are_refused(either: wb.Session) -> None:
+    """A step with `idempotent=False` is refused in a region, which may run twice; outside it is fine."""
+
+    @wb.agent
+    class Once:
+        async def run(self) -> str:
+            await wb.step(act, "outside", idempotent=False)
+            async with wb.atomically():
+                try:
+                    await wb.step(act, "inside", idempotent=False)
+                except wb.RefusedError as error:
+                    return str(error)
+            return "ran"
+
+    assert "may not run twice" in wb.run(Once.get().run(), PATIENCE)
+    assert done == ["outside"]
+
+
+def test_revert_and_fork_to_the_middle_are_refused(session: wb.Session) -> None:
+    """An index inside a region is no place to go back to, or to fork at; the error names the region and a way out."""
+    wb.run(Teller.get().transfer(), PATIENCE)
+    begun, ended = (
+        next(x.index for x in session.oplog("Teller()") if x.kind == kind) for kind in ("RegionBegun", "RegionEnded")
+    )
+    for index in range(begun, ended):
+        for verb in (Teller.get().revert(to=index), Teller.get().fork(at=index)):
+            with pytest.raises(wb.RefusedError, match=f"inside the atomic region that began at index {begun}") as error:
+                wb.run(verb)
+            assert f"take index {begun - 1} or {ended}" in str(error.value).lower()
+    assert wb.run(Teller.get().revert(to=begun - 1)) == begun - 1
+    assert wb.run(session.result("Teller()"), PATIENCE)[0] == "debit 2"
+
+
+def test_reverted_to_before_an_open_region(session: wb.Session) -> None:
+    """Going back to before a region that is open drops it; it begins anew."""
+    stop_at("credit 1")
+    Teller.get().transfer.trigger()
+    until_at("credit 1")
+    wb.run(Teller.get().revert(to=2))
+    gates["credit 1"].set()
+    assert wb.run(session.result("Teller()"), PATIENCE)[0] == "debit 2"
+
+
+def test_outside_agents(session: wb.Session) -> None:
+    """A cell and a step have no oplog: refused at once."""
+    with pytest.raises(wb.NotInAgentError):
+        wb.atomically()
+
+
+# ---- other tasks -----------------------------------------------------------------------------------------------------
+
+
+def test_other_tasks_hold(either: wb.Session) -> None:
+    """What a task outside waits for is not delivered until the region ends, and a crash inside does not lose it."""
+
+    @wb.agent
+    class Both:
+        def __init__(self) -> None:
+            self.order: list[str] = []
+
+        async def beside(self) -> None:
+            await Bank.get().move(1, "beside")
+            self.order.append("beside goes on")
+            await wb.step(act, "beside")
+
+        async def run(self) -> list[str]:
+            other = asyncio.ensure_future(self.beside())
+            await asyncio.sleep(0)
+            async with wb.atomically():
+                self.order.append("in")
+                await wb.step(act, "one")
+                await wb.step(act, "two")
+                self.order.append("out")
+            await other
+            return self.order
+
+    stop_at("two 1")
+    Both.get().run.trigger()
+    crash_at(either, "two 1")
+    assert wb.run(either.result("Both()"), PATIENCE) == ["in", "out", "beside goes on"]
+    assert done == ["one", "two", "one", "two", "beside"]
+    assert wb.run(Bank.get().seen()) == [101, ["beside"]]
+
+
+def test_a_region_that_waits_for_another_task(either: wb.Session) -> None:
+    """When nothing that the region began is open, what it waits for lies outside, and comes."""
+
+    @wb.agent
+    class Waiting:
+        async def run(self) -> list[Any]:
+            other = asyncio.ensure_future(self.beside())
+            await asyncio.sleep(0)
+            async with wb.atomically():
+                first = await wb.step(act, "inside")
+                second = await other
+                third = await wb.step(act, "last")
+            return [first, second, third]
+
+        async def beside(self) -> str:
+            return await Bank.get().slow("slow")
+
+    stop_at("last 1")
+    Waiting.get().run.trigger()
+    crash_at(either, "last 1")
+    assert wb.run(either.result("Waiting()"), PATIENCE) == ["inside 2", "slow", "last 2"]
+    assert wb.run(Bank.get().seen()) == [100, ["slow"]]
+
+
+def test_tasks_take_turns(either: wb.Session) -> None:
+    """Regions of several tasks run one after the other, and a crash in one leaves those that ended alone."""
+
+    @wb.agent
+    class Turns:
+        async def one(self, name: str) -> str:
+            async with wb.atomically():
+                await wb.step(act, f"{name} a")
+                return await wb.step(act, f"{name} b")
+
+        async def run(self) -> list[str]:
+            return await asyncio.gather(*(self.one(name) for name in "xyz"))
+
+    stop_at("y b 1")
+    Turns.get().run.trigger()
+    crash_at(either, "y b 1")
+    assert wb.run(either.result("Turns()"), PATIENCE) == ["x b 1", "y b 2", "z b 1"]
+    assert done == ["x a", "x b", "y a", "y b", "y a", "y b", "z a", "z b"]
+
+
+def test_tasks_of_a_region_are_inside(session: wb.Session) -> None:
+    """Tasks that a region starts are parts of it: regions of theirs do not wait for it to end."""
+
+    @wb.agent
+    class Family:
+        async def one(self, n: int) -> str:
+            async with wb.atomically():
+                return await wb.step(act, f"{n}")
+
+        async def run(self) -> list[str]:
+            async with wb.atomically():
+                return await asyncio.gather(*(self.one(n) for n in range(3)))
+
+    assert wb.run(Family.get().run(), PATIENCE) == ["0 1", "1 1", "2 1"]
+
+
+def test_a_turn_that_is_given_up(session: wb.Session) -> None:
+    """A task that is cancelled while it waits for its turn takes nobody else's."""
+
+    @wb.agent
+    class Impatient:
+        async def one(self, name: str) -> str:
+            async with wb.atomically():
+                return await wb.step(act, name)
+
+        async def run(self) -> list[Any]:
+            tasks = [asyncio.ensure_future(self.one(name)) for name in "abc"]
+            await asyncio.sleep(0)
+            tasks[1].cancel()
+            return [type(o).__name__ for o in await asyncio.gather(*tasks, return_exceptions=True)]
+
+    assert wb.run(Impatient.get().run(), PATIENCE) == ["str", "CancelledError", "str"]
+
+
+def test_a_plain_with_that_would_have_to_wait(session: wb.Session) -> None:
+    """`with` in an async method cannot wait for another task's region: refused, with the form that can."""
+
+    @wb.agent
+    class Sync:
+        async def holder(self) -> str:
+            async with wb.atomically():
+                return await wb.step(act, "held")
+
+        async def run(self) -> list[str]:
+            holder = asyncio.ensure_future(self.holder())
+            await asyncio.sleep(0)
+            try:
+                with wb.atomically():
+                    text = "began"
+            except wb.UnsupportedError as error:
+                text = str(error)
+            await holder
+            with wb.atomically():
+                pass
+            return [text]
+
+    (text,) = wb.run(Sync.get().run(), PATIENCE)
+    assert "in an async method" in text

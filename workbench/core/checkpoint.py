@@ -1,0 +1,225 @@
+"""Checkpoints: the folded state as bytes, so that a long log need not be folded from its first entry.
+
+Theory of operation
+-------------------
+The log is the truth; a checkpoint is what the fold of its first `State.seq` entries came to, and may be lost at any
+time. `read(write(state))` equals the state in every fact, and folding on gives what folding all gives.
+
+- **Everything is carried.** The nouns are written by the fields that their classes declare, so a field that is added is
+  carried too. Only what can be made again from other fields (`DERIVED`) is left out.
+- **What is shared stays shared.** One invocation may be the `last` of an agent, stand under its key and be what three
+  others wait for. Matters and waits are therefore numbered, written once each, and referred to by number.
+- **A checkpoint is bound to the fold that made it.** It begins with the `shape`, a hash over the fields of the nouns
+  and the code of the fold. Where it differs (a new release, another Python), `read` gives None and the log is folded
+  from its beginning, once.
+
+Rejected: pickle (opening somebody's store must not run code); a default for a field that an older checkpoint does not
+have (the log may hold what it should be, and a mended applier would never see the entries that it was mended for); a
+version number raised by hand (the day it is forgotten, a state is wrong and nothing tells).
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from hashlib import blake2b
+from operator import attrgetter
+from sys import modules
+from types import CodeType, FunctionType
+from typing import Any, Final, get_args, get_type_hints
+
+import msgspec
+
+from workbench.core import nouns as nouns_module
+from workbench.core import state as state_module
+from workbench.core.nouns import Agent, Invocation, Matter, Promise, Schedule, Step, Timer, Wait
+from workbench.core.state import State
+
+DERIVED: Final = frozenset({"id"})
+"""Fields that are made from others when they are asked for; None in a checkpoint."""
+
+_SHARED: Final = (Invocation, Promise, Timer, Step, Wait)
+"""What may be referred to from several places. The number of one is its place among its kind times the number of
+kinds, plus the place of its kind here."""
+_KIND_OF: Final[dict[type, int]] = {noun: kind for kind, noun in enumerate(_SHARED)}
+_KINDS: Final = len(_SHARED)
+_SHAPE_BYTES: Final = 16
+
+
+def _refers(hint: Any) -> bool:
+    """Whether a field of this type holds matters or waits."""
+    if args := get_args(hint):
+        return any(map(_refers, args))
+    return isinstance(hint, type) and issubclass(hint, (Matter, Wait))
+
+
+def _each(value: Any, action: Callable[[Any], Any]) -> Any:
+    """A field's value with `action` done to what it refers to: one noun, a list or a dict."""
+    if type(value) is list:
+        return [action(item) for item in value]
+    if type(value) is dict:
+        return {key: action(item) for key, item in value.items()}
+    return action(value)
+
+
+class _Form:
+    """How nouns of one class that refers to others are written: a list of all its fields."""
+
+    def __init__(self, noun: type[msgspec.Struct]) -> None:
+        hints = get_type_hints(noun)
+        names = noun.__struct_fields__
+        self.noun = noun
+        self.references = [at for at, name in enumerate(names) if _refers(hints[name])]
+        self.left_out = [at for at, name in enumerate(names) if name in DERIVED]
+        self.values = attrgetter(*names)
+        kinds = [
+            None if name in DERIVED else Any if at in self.references else hints[name] for at, name in enumerate(names)
+        ]
+        self.row: Any = msgspec.defstruct(
+            f"{noun.__name__}Row", list(zip(names, kinds, strict=True)), array_like=True, gc=False
+        )
+
+    def write(self, noun: msgspec.Struct, number: Callable[[Any], int]) -> list[Any]:
+        row = list(self.values(noun))
+        for at in self.references:
+            if row[at]:
+                row[at] = _each(row[at], number)
+        for at in self.left_out:
+            row[at] = None
+        return row
+
+    def read(self, row: msgspec.Struct, find: Callable[[int], Any]) -> Any:
+        values = list(self.values(row))
+        for at in self.references:
+            if values[at] is not None:
+                values[at] = _each(values[at], find)
+        return self.noun(*values)
+
+
+_AGENTS: Final = _Form(Agent)
+_WAITS: Final = _Form(Wait)
+
+
+class _Image(msgspec.Struct, array_like=True, gc=False):
+    """What is written of a state, most of it under the names that the state has for it."""
+
+    matters: tuple[list[Invocation], list[Promise], list[Timer], list[Step]]
+    waits: list[_WAITS.row]  # type: ignore[name-defined] # a class made above
+    agents: list[_AGENTS.row]  # type: ignore[name-defined] # a class made above
+    promises: list[int]
+    seq: int
+    wall: int
+    sessions: int
+    opened: int
+    by_id: dict[str, int]
+    schedules: dict[str, dict[int, Schedule]]
+    revisions: dict[int, tuple[str, str]]
+    codes: dict[tuple[str, str], int]
+
+
+_PLAIN: Final = ("seq", "wall", "sessions", "opened", "by_id", "schedules", "revisions", "codes")
+"""What of a state is written as it stands."""
+_STRANGE: Final = (msgspec.MsgspecError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What bytes may lead to that `write` did not make: a store may come from anybody."""
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(_Image)
+
+
+class _Numbers:
+    """Gives each matter and wait its number when it is first met, and keeps them in that order."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self.met: tuple[list[Any], ...] = tuple([] for _ in _SHARED)
+
+    def of(self, noun: Any) -> int:
+        number = self._numbers.get(id(noun))
+        if number is None:
+            kind = _KIND_OF[type(noun)]
+            met = self.met[kind]
+            number = self._numbers[id(noun)] = len(met) * _KINDS + kind
+            met.append(noun)
+        return number
+
+
+def write(state: State) -> bytes:
+    """A state as bytes. The state is only read, and must not change meanwhile."""
+    numbers = _Numbers()
+    of = numbers.of
+    agents = [_AGENTS.write(agent, of) for agent in state.agents.values()]
+    promises = [of(promise) for promise in state.promises.values()]
+    *matters, waits = numbers.met
+    rows = [_WAITS.write(wait, of) for wait in waits]
+    plain = [getattr(state, name) for name in _PLAIN]
+    return shape() + _encoder.encode((matters, rows, agents, promises, *plain))
+
+
+def read(data: bytes) -> State | None:
+    """The state that `write` made bytes of; None when another version of the fold wrote them, or nothing did."""
+    if data[:_SHAPE_BYTES] != shape():
+        return None
+    try:
+        return _state(_decoder.decode(memoryview(data)[_SHAPE_BYTES:]))
+    except _STRANGE:
+        return None
+
+
+def _state(image: _Image) -> State:
+    shared: list[list[Any]] = [*image.matters, []]
+
+    def find(number: int) -> Any:
+        return shared[number % _KINDS][number // _KINDS]
+
+    shared[-1] = [_WAITS.read(row, find) for row in image.waits]
+    state = State()
+    for name in _PLAIN:
+        setattr(state, name, getattr(image, name))
+    for row in image.agents:
+        agent: Agent = _AGENTS.read(row, find)
+        state.agents[agent.uid] = agent
+    for number in image.promises:
+        promise: Promise = find(number)
+        state.promises[promise.owner, promise.index] = promise
+    return state
+
+
+# ---- the shape -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def shape() -> bytes:
+    """A hash over what a state is made of and how it is folded: equal where checkpoints mean the same."""
+    digest = blake2b(digest_size=_SHAPE_BYTES)
+    for part in _parts():
+        digest.update(part.encode() + b"\n")
+    return digest.digest()
+
+
+def _parts() -> Iterator[str]:
+    """The fields, code and constants of the nouns, of the fold and of this module."""
+    for module in (nouns_module, state_module, modules[__name__]):
+        for name, value in sorted(vars(module).items()):
+            if isinstance(value, FunctionType) and value.__module__ == module.__name__:
+                yield f"{name} {_code(value.__code__)}"
+            elif isinstance(value, type) and value.__module__ == module.__name__:
+                yield f"{name} {get_type_hints(value)} {getattr(value, '__struct_defaults__', ())}"
+                for member, attribute in vars(value).items():
+                    function = getattr(attribute, "fget", attribute)
+                    if isinstance(function, FunctionType):
+                        yield f"{name}.{member} {_code(function.__code__)}"
+            elif name.isupper() and isinstance(value, dict):
+                yield f"{name} {[(_name(key), _name(item)) for key, item in value.items()]}"
+            elif name.isupper() and isinstance(value, (int, str, tuple, frozenset)):
+                yield f"{name} {_code(value)}"
+
+
+def _name(value: object) -> object:
+    return getattr(value, "__name__", value)
+
+
+def _code(value: object) -> str:
+    """What a function does, without the places in its file; the functions inside it too."""
+    if isinstance(value, CodeType):
+        constants = [_code(constant) for constant in value.co_consts]
+        return f"{value.co_code!r} {value.co_names} {value.co_varnames} {value.co_freevars} {constants}"
+    if isinstance(value, frozenset):
+        return str(sorted(map(repr, value)))
+    return repr(value)

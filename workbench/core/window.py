@@ -1,0 +1,46 @@
+"""A stretch of the log, with its entries found by `seq` and by place in an oplog."""
+
+from collections.abc import Callable, Sequence
+
+from workbench.model import entries as e
+from workbench.model.entries import Entry
+
+
+class Window:
+    """The entries from the acceptance of an invocation on, found by `seq` and by place in an oplog.
+
+    Args:
+        entries: in order, without holes.
+        name: the text of an agent's id, by uid.
+    """
+
+    def __init__(self, entries: Sequence[Entry], name: Callable[[int], str]) -> None:
+        self.entries = entries
+        self.name = name
+        self.first = entries[0].seq if entries else 0
+        self.oplogs: dict[int, list[Entry]] = {}
+        for entry in entries:
+            self.oplogs.setdefault(entry.agent, []).append(entry)
+
+    def get(self, seq: int) -> Entry | None:
+        """The entry of this `seq`, if it is in the window."""
+        at = seq - self.first
+        return self.entries[at] if 0 <= at < len(self.entries) else None
+
+    def at(self, uid: int, index: int) -> Entry | None:
+        """The entry at an index of an agent's oplog, along its lineage, if it is in the window."""
+        while True:
+            oplog = self.oplogs.get(uid)
+            if not oplog:
+                return None
+            place = index - oplog[0].index
+            if 0 <= place < len(oplog):
+                return oplog[place]
+            body = oplog[0].body
+            if place >= 0 or not isinstance(body, e.AgentForked):
+                return None
+            uid = body.source
+
+    def of(self, uid: int, invocation: int) -> list[Entry]:
+        """The entries of an invocation in an agent's own oplog."""
+        return [entry for entry in self.oplogs.get(uid, ()) if entry.invocation == invocation]

@@ -1,0 +1,325 @@
+"""Explanations of a session: why an agent waits, where a result came from, what an invocation's time went into.
+
+The state is asked on its own thread, the log is read on the caller's. An answer is as of one moment: the state is
+looked at in one question, and all that it rests on is committed when that is answered. To say who could complete a
+promise, the log is read from where the promise was made on, and the state is looked at again; that goes on until
+nothing that matters has come in between.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from workbench.core.critical_path import CriticalPath
+from workbench.core.critical_path import critical_path as path_of
+from workbench.core.decisions import find_key
+from workbench.core.explanation import Why
+from workbench.core.lineage import Segment, segments
+from workbench.core.mentions import TELLING, Mentions, PromiseKey
+from workbench.core.nouns import Agent
+from workbench.core.origins import origins
+from workbench.core.standing import View
+from workbench.core.state import State
+from workbench.core.why import Fan, Trail, follow, tell
+from workbench.core.window import Window
+from workbench.errors import AgentTypeError, UnknownAgentError
+from workbench.model import entries as e
+from workbench.model.entries import Entry
+from workbench.runtime.reading import Reader, id_text
+from workbench.store.log import Log
+
+MAX_READ: Final = 1_000_000
+"""Entries that are read for one answer."""
+MAX_COUNTED: Final = 20_000
+"""Entries of one oplog that are read to count what is done of a fan-out."""
+_CHUNK: Final = 2_000
+_ROUNDS: Final = 8
+"""Times that the state is looked at before the answer is given as it is."""
+_HOW: Final = "name it by the seq of its acceptance, by (agent, key), or by its agent for the last one"
+
+
+class Explaining(Reader):
+    """The reading half of a session with its explanations."""
+
+    def why(self, agent: object = None, *, value_of: object = None) -> Why:
+        """Why an agent stands where it stands; or where a result came from.
+
+        An agent's waits are followed to their roots, a sentence each, with the entries as evidence: what runs and for
+        how long, behind whom it is queued, who holds the promise that it waits for and who could complete it, or that
+        nobody alive can; timers, steps, classes that are not defined, agents that failed or are interrupted. Children
+        that an invocation left behind are named.
+
+        Args:
+            agent: which, as a client, an `AgentId` or text.
+            value_of: instead, an invocation: by the `seq` of its acceptance, as `(agent, key)`, as a row of
+                `session.invocations()`, or an agent for its last one. Its causes are told, newest first, down to
+                steps, arguments and cells.
+
+        Returns:
+            the answer: `.links` as data, `.sentences` as text, `.roots` where the chains end.
+
+        Raises:
+            UnknownAgentError: there is no such agent or invocation.
+            AgentTypeError: give just one of the two.
+            NotInAgentError: agent code is running; ask in a step.
+        """
+        if (agent is None) == (value_of is None):
+            raise AgentTypeError(
+                "why of nothing" if agent is None else "why of two things",
+                "it takes an agent, or the invocation that a value is of",
+                "write session.why(agent) or session.why(value_of=invocation)",
+            )
+        if agent is not None:
+            return self._explainer().why(agent)
+        return self._explainer().value_of(value_of)
+
+    def critical_path(self, invocation: object) -> CriticalPath:
+        """What decided when an invocation ended: the chain of waits without which it would have ended sooner.
+
+        Args:
+            invocation: by the `seq` of its acceptance, as `(agent, key)`, as a row of `session.invocations()`, or an
+                agent for its present or else its last one.
+
+        Returns:
+            the path: `.segments` from acceptance to end (or to now) without gaps, `.total` seconds, and in `.parallel`
+            who was at work when.
+
+        Raises:
+            UnknownAgentError: there is no such invocation.
+            NotInAgentError: agent code is running; ask in a step.
+        """
+        return self._explainer().critical_path(invocation)
+
+    def _explainer(self) -> "_Explainer":
+        return _Explainer(
+            _Means(
+                self.read,
+                self._log,
+                self.wall,
+                self._defined,
+                lambda state, asked: self._require(state, id_text(asked)),
+            )
+        )
+
+
+class _Means(NamedTuple):
+    """What an answer is made from.
+
+    Attributes:
+        read: asks the state at one moment.
+        log: what is committed.
+        wall: the present time.
+        defined: whether a class of this name is there to run.
+        find: the agent that a client, an id or a text names; raises `UnknownAgentError`.
+    """
+
+    read: Callable[[Callable[[State], Any]], Any]
+    log: Log
+    wall: Callable[[], int]
+    defined: Callable[[str], bool]
+    find: Callable[[State, object], Agent]
+
+
+class _Look(NamedTuple):
+    """What was seen at one moment: the chain, the first entry that made one of its promises, the oplogs of its fans."""
+
+    trail: Trail
+    made: int
+    parts: dict[int, list[Segment]]
+
+
+class _Named(NamedTuple):
+    """An invocation that was asked about: who ran it, the `seq` of its acceptance; and wall time and `seq` of now."""
+
+    uid: int
+    seq: int
+    now: tuple[int, int]
+
+
+class _Explainer:
+    """One question. To `core.origins` it is the `Reader`."""
+
+    def __init__(self, means: _Means) -> None:
+        self._means, self._log = means, means.log
+        self._oplogs: dict[int, list[Entry]] = {}
+        self._names: dict[int, str] = {}
+
+    # ---- why -----------------------------------------------------------------------------------------------------
+
+    def why(self, asked: object) -> Why:
+        look, mentions, begin = self._look(asked, None), None, 0
+        for turn in range(_ROUNDS):
+            if not look.trail.promises:
+                break
+            if mentions is None or look.made <= begin:
+                mentions, begin = Mentions(self._log.salt), look.made - 1
+                mentions.upto = begin
+                self._read(mentions, begin, look.trail.now[1])
+            elif self._read(mentions, begin, look.trail.now[1]).isdisjoint(look.trail.promises):
+                break
+            mentions.capped |= turn == _ROUNDS - 1  # there is no end to it: whoever got the id last may be missing
+            look = self._look(asked, mentions)
+        trail = look.trail
+        walls = {entry.seq: entry.wall for entry in self._entries(trail.wanted())}
+        done = {number: self._done(fan, look.parts[fan.uid]) for number, fan in trail.fans.items()}
+        return tell(trail, walls, done)
+
+    def _look(self, asked: object, mentions: Mentions | None) -> _Look:
+        """Follow the waits as of now."""
+        means = self._means
+
+        def look(state: State) -> _Look:
+            view = View(means.wall(), means.defined, self._log.salt, mentions)
+            trail = follow(state, means.find(state, asked), view)
+            made = [promise.created for key in trail.promises if (promise := state.promises.get(key)) is not None]
+            parts = {fan.uid: segments(state, fan.uid) for fan in trail.fans.values()}
+            return _Look(trail, min(made, default=1), parts)
+
+        found: _Look = means.read(look)
+        return found
+
+    def _read(self, mentions: Mentions, begin: int, upto: int) -> set[PromiseKey]:
+        """Read on for mentions; the promises of which more is known now."""
+        if upto > begin + MAX_READ:
+            mentions.capped, upto = True, begin + MAX_READ
+        if upto <= mentions.upto:
+            return set()
+        changed = mentions.read_all(self._log.select(TELLING, mentions.mark, mentions.upto, upto))
+        mentions.upto = upto
+        for accepted in self._entries(mentions.unknown_callers()):
+            mentions.accepted(accepted)
+        return changed
+
+    def _done(self, fan: Fan, parts: Sequence[Segment]) -> int:
+        """How many calls of a fan-out have been answered, counted back to where the invocation began; 0 if too many."""
+        delivered: set[int] = set()
+        done = 0
+        for entry in islice(self._backwards(parts), MAX_COUNTED):
+            body = entry.body
+            if entry.seq <= fan.started:
+                return done
+            if isinstance(body, e.CallDelivered):
+                delivered.add(body.op)
+            elif isinstance(body, e.CallMade) and entry.index in delivered:
+                done += f"{body.target_id.partition('(')[0]}.{body.method}" == fan.method
+        return 0
+
+    def _backwards(self, parts: Sequence[Segment]) -> Iterator[Entry]:
+        for uid, first, last in reversed(parts):
+            for end in range(last, first - 1, -_CHUNK):
+                yield from reversed(self._log.read_parts([(uid, max(first, end - _CHUNK + 1), end)]))
+
+    # ---- results and paths ---------------------------------------------------------------------------------------
+
+    def value_of(self, asked: object) -> Why:
+        uid, seq, now = self._invocation(asked, running=False)
+        return origins(self, uid, seq, now)
+
+    def critical_path(self, asked: object) -> CriticalPath:
+        uid, seq, (wall, last) = self._invocation(asked, running=True)
+        accepted = self.entry(seq)
+        if accepted is None:
+            raise _no_invocation(asked)
+        upto = self._end_of(uid, seq) or last
+        window = Window(list(self._log.read(max(seq, upto - MAX_READ + 1) - 1, upto)), self.name)
+        for entry in window.entries:
+            if isinstance(entry.body, e.AgentCreated | e.AgentForked):
+                self._names[entry.agent] = entry.body.agent_id
+        return path_of(window, uid, accepted, wall)
+
+    def _end_of(self, uid: int, seq: int) -> int:
+        """The `seq` of the last entry of an invocation that has ended, else 0."""
+        for entry in self._backwards(self._parts(uid)):
+            body = entry.body
+            if entry.invocation == seq and isinstance(body, e.InvocationFinished | e.AgentFailed | e.AgentDeleted):
+                return entry.seq
+            if isinstance(body, e.InvocationCancelled) and body.invocation == seq:
+                return entry.seq
+            if entry.seq <= seq:
+                break
+        return 0
+
+    def _invocation(self, asked: object, *, running: bool) -> _Named:
+        """The invocation that was asked about, however it was named.
+
+        Args:
+            asked: a `seq`, something that has one, an agent and a key, or an agent.
+            running: whether an agent's present invocation goes before its last.
+        """
+        means = self._means
+        seq = asked if isinstance(asked, int) else getattr(asked, "seq", None)
+        if isinstance(seq, bool) or not isinstance(seq, int):
+            named: _Named = means.read(lambda state: _named(state, asked, means, running=running))
+            return named
+        accepted = self.entry(seq)
+        body = None if accepted is None else accepted.body
+        if accepted is None or not isinstance(body, e.CallMade | e.ScheduleFired):
+            raise _no_invocation(asked)
+        uid = body.target if isinstance(body, e.CallMade) else accepted.agent
+        text = str(getattr(asked, "agent_id", ""))
+
+        def look(state: State) -> tuple[int, tuple[int, int]]:
+            fork = state.find(text)
+            return (uid if fork is None or not fork.source else fork.uid), (means.wall(), state.seq)
+
+        owner, now = means.read(look)
+        return _Named(owner, seq, now)
+
+    # ---- the log (see `core.origins.Reader`) ---------------------------------------------------------------------
+
+    def entry(self, seq: int) -> Entry | None:
+        """The committed entry of this `seq`."""
+        return next(iter(self._entries((seq,))), None)
+
+    def _entries(self, seqs: Iterable[int]) -> list[Entry]:
+        """Those of these entries that are committed; asked on the session's own thread, some may not be yet."""
+        return self._log.read_seqs(sorted(seq for seq in seqs if 0 < seq <= self._log.last_seq))
+
+    def oplog(self, uid: int) -> list[Entry]:
+        """The committed entries of an agent along its lineage."""
+        found = self._oplogs.get(uid)
+        if found is None:
+            found = self._oplogs[uid] = self._log.read_parts(self._parts(uid))
+        return found
+
+    def _parts(self, uid: int) -> list[Segment]:
+        parts: list[Segment] = self._means.read(lambda state: segments(state, uid))
+        return parts
+
+    def name(self, uid: int) -> str:
+        """The text of an agent's id: its uid is the `seq` of the entry that says it."""
+        found = self._names.get(uid)
+        if found is None:
+            body: Any = getattr(self.entry(uid), "body", None)
+            found = self._names[uid] = str(getattr(body, "agent_id", "?"))
+        return found
+
+
+def _named(state: State, asked: object, means: _Means, *, running: bool) -> _Named:
+    """An invocation named by agent and key, or by its agent alone.
+
+    Raises:
+        UnknownAgentError: there is no such agent, key or invocation.
+        AgentTypeError: it is no name of an invocation.
+    """
+    now = means.wall(), state.seq
+    if type(asked) is tuple:
+        if len(asked) != 2 or not isinstance(asked[1], str):  # noqa: PLR2004 - an agent and a key
+            raise AgentTypeError(f"{asked!r:.80} names no invocation", "a pair is an agent and a key", _HOW)
+        agent = means.find(state, asked[0])
+        invocation = find_key(state, agent.text, asked[1])
+        if invocation is None:
+            raise UnknownAgentError(
+                f"{agent.text} has no invocation with key {asked[1]!r:.80}", "no call had this key", _HOW
+            )
+        return _Named(agent.uid, invocation.seq, now)
+    agent = means.find(state, asked)
+    order = (agent.current, agent.last) if running else (agent.last, agent.current)
+    invocation = next((one for one in (*order, *(agent.queue or ())) if one is not None), None)
+    if invocation is None:
+        raise UnknownAgentError(f"{agent.text} has no invocation", "it was never invoked", "see session.agents()")
+    return _Named(agent.uid, invocation.seq, now)
+
+
+def _no_invocation(asked: object) -> UnknownAgentError:
+    return UnknownAgentError(f"{asked!r:.80} is no invocation", "no entry of that seq accepted one", _HOW)

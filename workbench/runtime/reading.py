@@ -1,0 +1,337 @@
+"""What may be asked of a session: one face for a store that runs here and for one that is only looked at.
+
+Each question is answered from the state at one moment, once all that led to it is committed, and from the log up to
+there. What is read is told to people: agent code may not ask, because no entry would hold the answer.
+"""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from workbench.core import graph_rows, invocations, rows
+from workbench.core.completion import Completions
+from workbench.core.invocations import INVOCATION_STATES, InvocationInfo, Invocations, Kept
+from workbench.core.lineage import segments
+from workbench.core.mentions import TELLING, Mentions, PromiseKey
+from workbench.core.nouns import Agent
+from workbench.core.rows import PROMISE_STATES, STATUSES, AgentFilter, AgentInfo, Made, PromiseInfo
+from workbench.core.search import matching, parse
+from workbench.core.state import State
+from workbench.errors import AgentIdError, NotInAgentError, UnknownAgentError
+from workbench.ids import AgentId
+from workbench.model import entries as e
+from workbench.model.entries import Entry
+from workbench.runtime import graphs
+from workbench.runtime.current import current, refuse_blocking
+from workbench.runtime.schedules import ScheduleHandle
+from workbench.store.log import Log
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+_T = TypeVar("_T")
+
+_AT_ONCE: Final = 2_000
+"""Promises that the session's thread tells of at a time; agents have their turn in between."""
+_SEARCHED: Final = 1_000
+"""Ids among which a similar one is looked for when there is none of a name."""
+
+
+def id_text(agent: object) -> str:
+    """The id's text of an agent that was given as a client, an `AgentId` or text, written as ids are."""
+    text = str(getattr(agent, "agent_id", agent))
+    try:
+        return AgentId.parse(text).text
+    except AgentIdError:
+        return text  # no agent has it, which is told where it is looked for
+
+
+class Reader(ABC):
+    """The reading half of a session. Everything here may be called from any thread, and in a step, not in an agent."""
+
+    path: str
+    _log: Log
+
+    # ---- how the answers come ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _answer(self, question: Callable[[State], _T]) -> _T:
+        """What a question comes to, asked of the state at one moment, with all that led to it committed."""
+
+    @abstractmethod
+    def wall(self) -> int:
+        """The present time, in nanoseconds since the epoch."""
+
+    @abstractmethod
+    def _defined(self, type_name: str) -> bool:
+        """Whether a class of this name is there to run."""
+
+    def read(self, question: Callable[[State], _T]) -> _T:
+        """Ask the folded state something, at one moment; for views and tools.
+
+        Args:
+            question: is given the state; must not change it, nor keep any of it.
+
+        Raises:
+            NotInAgentError: agent code is running; ask in a step.
+        """
+        if current.instance is not None:
+            raise NotInAgentError(
+                "a session was read in an agent",
+                "the answer would not be recorded, so replay would get another one",
+                "ask in a step: await wb.step(session.agents)",
+            )
+        return self._answer(question)
+
+    # ---- agents ----------------------------------------------------------------------------------------------------
+
+    def agents(
+        self,
+        status: str | None = None,
+        type: str | None = None,  # noqa: A002 - the word for it
+        name: str | None = None,
+        parent: object = None,
+    ) -> list[AgentInfo]:
+        """All agents, in the order in which they came into being, without the root and the deleted ones.
+
+        Args:
+            status: only those with this status.
+            type: only those of the class of this name.
+            name: only those whose id holds this text or, with a `*` or `?` in it, is like it; whatever the case.
+            parent: only those that this agent spawned, or that are its forks.
+
+        Raises:
+            SearchError: there is no such status.
+        """
+        rows.one_of("status", status, STATUSES)
+        which = AgentFilter(status, type, name, None if parent is None else id_text(parent))
+        return self.read(lambda state: rows.agents(state, self._defined, which))
+
+    def agent_ids(self, start: str = "", limit: int = 100) -> list[str]:
+        """Ids of living agents that begin with a text, sorted; for completion."""
+        return self.read(lambda state: sorted(id_ for id_ in state.by_id if id_.startswith(start))[:limit])
+
+    def _require(self, state: State, text: str) -> Agent:
+        agent = state.find(text)
+        if agent is None:
+            wanted = text.partition("(")[0].lower()
+            known = [id_ for id_ in list(state.by_id)[:_SEARCHED] if id_.lower().startswith(wanted)][:3]
+            raise UnknownAgentError(
+                f"no agent {text}",
+                "it was never invoked in this store, or was deleted",
+                f"name one that there is, as {' or '.join(known)}" if wanted and known else "see session.agents()",
+            )
+        return agent
+
+    # ---- invocations -----------------------------------------------------------------------------------------------
+
+    def invocations(
+        self,
+        agent: object = None,
+        key: str | None = None,
+        state: str | None = None,
+        method: str | None = None,
+    ) -> list[InvocationInfo]:
+        """All invocations that were ever accepted, in that order; read off the log. Schedules are none yet.
+
+        Those that a revert took back, and those of deleted agents, are there too, and say so. A fork that goes on with
+        its source's invocation has a row of its own, with the same `seq`.
+
+        Args:
+            agent: only those of the agents with this id, deleted ones included.
+            key: only those with this idempotency key.
+            state: only `pending`, `running`, `finished`, `failed` or `cancelled` ones.
+            method: only those of this method.
+
+        Raises:
+            SearchError: there is no such state.
+        """
+        rows.one_of("state", state, INVOCATION_STATES)
+        upto = self.read(lambda now: now.seq)
+        known = Invocations().fold(self._log.select(invocations.TELLING, upto=upto))
+        return [
+            info
+            for info in known.rows(None if agent is None else id_text(agent))
+            if (key is None or info.key == key)
+            and (state is None or info.state == state)
+            and (method is None or info.method == method)
+        ]
+
+    def invocation(self, agent: object, key: str) -> InvocationInfo | None:
+        """The invocation of an agent that has this idempotency key, or None; looking creates nothing.
+
+        With an ephemeral class each key has an agent of its own; it is found by the id that the call was made to.
+        """
+        found = self.kept(agent, key)
+        if found is None:
+            return None
+        return invocations.told(found, {entry.seq: entry for entry in self._log.read_seqs(found.seqs())})
+
+    def kept(self, agent: object, key: str) -> Kept | None:
+        """The invocation that has a key, as the state holds it."""
+        try:
+            agent_id = AgentId.parse(id_text(agent))
+        except AgentIdError:
+            return None
+        return self.read(lambda state: invocations.kept(state, agent_id, key))
+
+    def schedules(self, agent: object = None) -> list[ScheduleHandle]:
+        """What is scheduled and has not come, the next first; each handle can cancel.
+
+        Args:
+            agent: only what is scheduled for this agent, which may not exist yet.
+        """
+        target = None if agent is None else id_text(agent)
+
+        def ask(state: State) -> list[tuple[int, int, str, str]]:
+            groups = state.schedules.values() if target is None else [state.schedules.get(target, {})]
+            return [(x.due, x.seq, x.target_id, x.method) for group in groups for x in group.values()]
+
+        return [ScheduleHandle(seq, to, method, due, self) for due, seq, to, method in sorted(self.read(ask))]
+
+    # ---- promises --------------------------------------------------------------------------------------------------
+
+    def promises(self, state: str | None = None, agent: object = None) -> list[PromiseInfo]:
+        """All promises of living agents and of cells, in the order in which they were made.
+
+        Args:
+            state: only `pending` or `completed` ones.
+            agent: only those that this agent made, was given or waits for.
+
+        Raises:
+            SearchError: there is no such state.
+        """
+        rows.one_of("state", state, PROMISE_STATES)
+        wanted = None if agent is None else id_text(agent)
+        upto, keys = self.read(lambda now: (now.seq, _keys(now, state)))
+        mentions, made = self._made(upto)
+        world = self._log.salt, self.wall()
+        found: list[PromiseInfo] = []
+        for at in range(0, len(keys), _AT_ONCE):
+            found += self.read(self._promises_question(keys[at : at + _AT_ONCE], mentions, made, world))
+        if wanted is None:
+            return found
+        return [x for x in found if wanted == x.creator or wanted in x.holders or wanted in x.waiters]
+
+    def _promises_question(
+        self, keys: list[PromiseKey], mentions: Mentions, made: dict[PromiseKey, Made], world: tuple[str, int]
+    ) -> Callable[[State], list[PromiseInfo]]:
+        return lambda now: rows.promises(now, keys, made, Completions(now, mentions, self._defined), world)
+
+    def _made(self, upto: int) -> tuple[Mentions, dict[PromiseKey, Made]]:
+        """Who was given the ids of promises, and when those were made."""
+        mentions, made = Mentions(self._log.salt), {}
+        for entry in self._log.select(TELLING, mentions.mark, upto=upto):
+            mentions.read(entry)
+            match entry.body:
+                case e.PromiseCreated():
+                    made[entry.agent, entry.index] = Made(entry.wall, entry.line)
+                case e.PromiseCompleted(owner=owner, promise=promise, first=True) if (owner, promise) in made:
+                    made[owner, promise] = made[owner, promise]._replace(completed=entry.wall)
+                case _:
+                    pass
+        for entry in self._log.read_seqs(mentions.unknown_callers()):
+            mentions.accepted(entry)
+        return mentions, made
+
+    # ---- the log ---------------------------------------------------------------------------------------------------
+
+    def oplog(self, agent: object, search: str | None = None) -> list[Entry]:
+        """The committed entries of an agent, oldest first; a fork's begin with what it shares with its source.
+
+        What a revert took back is left out.
+
+        Args:
+            agent: whose.
+            search: only entries that this finds, as `kind:CallMade method:process not "eu west"`; see
+                `workbench.core.search`.
+
+        Raises:
+            UnknownAgentError: no such agent.
+            SearchError: the search cannot be read; says where and why.
+        """
+        text = id_text(agent)
+        if search is not None:
+            parse(search)
+        parts = self.read(lambda state: segments(state, self._require(state, text).uid))
+        entries = self._log.read_parts(parts)
+        return entries if search is None else matching(entries, search)
+
+    def sql(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Run a SELECT on the store (tables `log`, `kind`, `place`; view `oplog`); read only.
+
+        Raises:
+            StoreError: SQLite refuses the query; says why.
+        """
+        self.read(lambda _: None)
+        return self._log.query(query, parameters)[1]
+
+    def export(self, path: "str | os.PathLike[str]") -> Path:
+        """Copy the store into a new file, which needs no other file, while the session goes on.
+
+        The copy holds all that was acknowledged by now. Opened with `wb.start`, its agents go on from there by
+        themselves, beside those here. A session that keeps nothing (`:memory:`) becomes a store in the file.
+
+        Returns:
+            where the copy lies.
+
+        Raises:
+            StoreError: the file exists, or cannot be written.
+        """
+        refuse_blocking("session.export", "export in a cell, or in a plain function as a step")
+        target = Path(path).resolve()
+        self.read(lambda _: None)
+        self._log.export(target)
+        return target
+
+    # ---- graphs ----------------------------------------------------------------------------------------------------
+
+    def graph(self) -> "nx.DiGraph[str]":
+        """The agents as a directed graph, as of now; deleted ones are not in it.
+
+        Nodes are agent ids, with the root as `Session()`. Their attributes:
+
+        - `type`: name of the class; `status`: as `session.agents()` tells it; `ephemeral`: whether for one invocation;
+        - `method`: what it runs, or empty; `queued`: invocations that have not started; `finished`: those that have
+          ended; `raised`: those of them that raised; `entries`: length of its oplog.
+
+        Edges have a `kind`: `spawn` (parent to child), `fork` (source to fork, with the `cut` as oplog index), `wait`.
+        Any edge along which an agent waits has also `waits_for` (what, in words), `since` (wall nanoseconds), `line`
+        and `waits` (how many such waits; the other three are of the oldest).
+        """
+        graphs.load()
+        return graphs.agent_graph(self.read(lambda state: graph_rows.agent_rows(state, self._defined)))
+
+    def fork_tree(self) -> "nx.DiGraph[str]":
+        """The forks as a graph from source to fork; nodes as in `graph`, edges have the `cut` (oplog index).
+
+        A deleted agent that living forks descend from is in it, with status `exited`. Its node is named by its id, or
+        `<id>#<number>` if an agent has that id again.
+        """
+        graphs.load()
+        return graphs.fork_tree(self.read(lambda state: graph_rows.fork_rows(state, self._defined)))
+
+    # ---- for jobs --------------------------------------------------------------------------------------------------
+
+    def newest_run(self, agent_id: str) -> tuple[str, bytes] | None:
+        """Key and encoded arguments of the newest keyed invocation of an agent; None when there is none."""
+
+        def ask(state: State) -> tuple[str, bytes] | None:
+            agent = state.find(agent_id)
+            if agent is None or not agent.keys:
+                return None
+            newest = max(agent.keys.values(), key=lambda i: i.seq)
+            return str(newest.key), newest.args
+
+        return self.read(ask)
+
+
+def _keys(state: State, wanted: str | None) -> list[PromiseKey]:
+    keep: dict[str | None, Callable[[Any], bool]] = {
+        "pending": lambda promise: not promise.settled,
+        "completed": lambda promise: bool(promise.settled),
+    }
+    keeps = keep.get(wanted, lambda _: True)
+    return [key for key, promise in state.promises.items() if keeps(promise)]

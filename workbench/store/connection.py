@@ -1,0 +1,110 @@
+"""How a store's file is opened: to write by its one owner, to read by anybody who may read the file.
+
+A reader changes nothing, and leaves nothing behind. Which way that is depends on what lies there:
+
+- With a write-ahead log beside it (`-wal`) the store is in use, or its owner died. `mode=ro` takes part in SQLite's
+  locking, so a reader sees all that is committed and nothing else, while the owner goes on.
+- At rest, and where we may write, SQLite still makes side files while it reads (the file says that it is in WAL mode),
+  and a `mode=ro` connection would not take them away again: left behind by somebody else, they could lock the owner
+  out. So it is `mode=rw`, which does, and `query_only`.
+- At rest, and where we may not write, SQLite could not make the side files: `immutable=1` reads the file without them
+  and without locks. Only there: to close a file that is open in this process by other means drops the locks of its
+  owner (see `workbench.store.lock`), and who may not write here owns nothing here.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from workbench.errors import StoreCorruptError, StoreError
+
+SIDES: Final = ("-wal", "-shm", "-journal")
+"""What SQLite may keep beside a file."""
+
+OWN: Final = "mode=ro"
+"""How the owner of a store reads it, whose write-ahead log is there."""
+
+
+def connect(path: Path, how: str) -> sqlite3.Connection:
+    """Open a file.
+
+    Args:
+        path: the store's file.
+        how: parameters of a SQLite URI, as `mode=ro`.
+
+    Raises:
+        StoreError: SQLite cannot open it.
+    """
+    try:
+        db = sqlite3.connect(
+            f"{path.resolve().as_uri()}?{how}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=64,
+        )
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"{path} cannot be opened", str(error), "check that the folder exists and may be written"
+        ) from error
+    db.execute("PRAGMA trusted_schema = OFF")
+    return db
+
+
+@contextmanager
+def reading(path: Path, how: str = "") -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, for as long as the block runs; any thread.
+
+    Args:
+        path: the store's file.
+        how: see `connect`; by default as the module says.
+
+    Raises:
+        StoreError: there is no such file, it cannot be opened, or somebody began to write to it meanwhile.
+        StoreCorruptError: SQLite finds it damaged.
+    """
+    if not path.is_file():
+        why = "it is no file" if path.exists() else "there is no such file"
+        raise StoreError(f"no store {path}", why, "check the path")
+    how = how or _way(path.resolve())
+    db = connect(path, how)
+    try:
+        if "rw" in how:
+            db.execute("PRAGMA query_only = ON")
+        yield db
+    except (sqlite3.DatabaseError, StoreCorruptError) as error:
+        raise _explained(path, how, error) from error
+    finally:
+        db.close()
+
+
+def _way(path: Path) -> str:
+    if _has_wal(path):
+        return OWN
+    return "mode=rw" if _writable(path) else "mode=ro&immutable=1"
+
+
+def _explained(path: Path, how: str, error: Exception) -> StoreError:
+    if "immutable" in how and _has_wal(path.resolve()):
+        return StoreError(f"{path} cannot be read", "somebody opened it meanwhile, and writes to it", "read it again")
+    if isinstance(error, StoreCorruptError):
+        return error
+    if isinstance(error, sqlite3.OperationalError) and _has_wal(path.resolve()) and not _writable(path.resolve()):
+        return StoreError(
+            f"{path} cannot be read",
+            f"{error}; its write-ahead log takes part, and nothing may be written beside it",
+            f"copy it, together with {path.name}-wal, into a folder that you may write to",
+        )
+    return StoreCorruptError(f"{path} cannot be read", str(error), "restore a copy made with session.export")
+
+
+def _has_wal(path: Path) -> bool:
+    return path.with_name(path.name + "-wal").exists()
+
+
+def _writable(path: Path) -> bool:
+    effective = os.access in os.supports_effective_ids
+    return all(os.access(place, os.W_OK, effective_ids=effective) for place in (path, path.parent))
