@@ -24,6 +24,7 @@ The tree (a test compares it with the classes):
     - `PromiseNotFound` (also `LookupError`)
     - `RaceError` (also `ValueError`)
     - `RefusedError`
+    - `SearchError` (also `ValueError`)
     - `SessionError`
         - `CrashedError`
         - `SessionClosedError`
@@ -84,6 +85,10 @@ class InvocationCancelledError(WorkbenchError):
 
 class RefusedError(WorkbenchError):
     """A delete, interrupt, revert or fork that cannot be done to this agent as it stands; says why."""
+
+
+class SearchError(WorkbenchError, ValueError):
+    """A search that cannot be read, or that asks for something there can never be; says where."""
 
 
 class EncodingError(WorkbenchError, TypeError):

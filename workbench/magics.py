@@ -11,12 +11,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
-from workbench.core.explanation import Why
-from workbench.core.rows import PROMISE_STATES, STATUSES
-from workbench.core.search import FIELDS, SearchError, take_word
-from workbench.errors import UnknownAgentError, WorkbenchError
+from workbench.errors import SearchError, UnknownAgentError, WorkbenchError
 from workbench.model.entries import KINDS
 from workbench.model.places import name_file
+from workbench.questions.explanation import Why
+from workbench.questions.rows import PROMISE_STATES, STATUSES
+from workbench.questions.search import FIELDS, take_word
 from workbench.runtime import nesting
 from workbench.runtime.jobs import FanOutResults, fan_out, observers
 from workbench.runtime.opening import default_session, present_session

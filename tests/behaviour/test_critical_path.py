@@ -14,7 +14,7 @@ import pytest
 import workbench as wb
 from tests.behaviour.conftest import Opener
 from tests.behaviour.looking import PATIENCE, until
-from workbench.core.critical_path import CriticalPath
+from workbench.questions.critical_path import CriticalPath
 
 gate = threading.Event()
 

@@ -16,7 +16,7 @@ import pytest
 import workbench as wb
 from tests.behaviour.conftest import Opener
 from tests.behaviour.looking import PATIENCE, log_of, until, writes_nothing
-from workbench.core.search import SearchError
+from workbench.errors import SearchError
 from workbench.model.agent_type import registry
 from workbench.testing import SimulatedClock
 from workbench.testing.clock import EPOCH

@@ -14,8 +14,8 @@ import pytest
 import workbench as wb
 from tests.behaviour.conftest import Opener
 from tests.behaviour.looking import PATIENCE, until
-from workbench.core.explanation import Link, Why
 from workbench.model.agent_type import registry
+from workbench.questions.explanation import Link, Why
 
 gate = threading.Event()
 odd = False

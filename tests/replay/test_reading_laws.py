@@ -9,9 +9,9 @@ import pytest
 import workbench as wb
 from tests.replay.conftest import Finisher
 from tests.replay.corpus import PROGRAMS
-from workbench.core.invocations import TELLING, Invocations
 from workbench.core.nouns import ROOT_UID
 from workbench.core.state import State
+from workbench.questions.invocations import TELLING, Invocations
 from workbench.store.log import SqliteLog
 from workbench.testing import dump, read_log
 

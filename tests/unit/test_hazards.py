@@ -14,9 +14,9 @@ import pytest
 
 import workbench as wb
 from workbench.errors import DeterminismWarning
-from workbench.model import hazards
+from workbench.hazards import finding as hazards
+from workbench.hazards.finding import Hazard, hazards_of
 from workbench.model.agent_type import registry
-from workbench.model.hazards import Hazard, hazards_of
 from workbench.model.places import name_file
 
 _cells = itertools.count(1)

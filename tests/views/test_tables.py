@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.core.invocations import InvocationInfo
-from workbench.core.rows import AgentInfo, PromiseInfo
 from workbench.ids import PromiseId
 from workbench.model import entries as e
 from workbench.model.codec import encode
 from workbench.model.entries import Entry
+from workbench.questions.invocations import InvocationInfo
+from workbench.questions.rows import AgentInfo, PromiseInfo
 from workbench.views import tables
 from workbench.views.tables import Table, fitted, printable, width_of
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import msgspec
 
 from workbench.cli.command import CommandError
-from workbench.core.rows import PROMISE_STATES, STATUSES
 from workbench.errors import WorkbenchError
+from workbench.questions.rows import PROMISE_STATES, STATUSES
 from workbench.runtime.opening import start
 from workbench.runtime.session import Session
 from workbench.views import tables

@@ -7,8 +7,8 @@ from typing import Any, TypeVar, overload
 from uuid import UUID
 
 from workbench.errors import AgentTypeError, DeterminismWarning
+from workbench.hazards.finding import hazards_of
 from workbench.model.agent_type import AgentType, registry
-from workbench.model.hazards import hazards_of
 from workbench.model.source import revision_of, source_of
 from workbench.runtime import clock
 from workbench.runtime.client import Client

@@ -8,9 +8,10 @@ import asyncio
 import contextvars
 from concurrent.futures import Future
 from datetime import datetime, timedelta
-from typing import Any, Final
-from uuid import UUID, uuid5
+from typing import Any
+from uuid import UUID
 
+from workbench.core.ephemeral import keyed_phantom
 from workbench.errors import AgentTypeError, EncodingError
 from workbench.ids import AgentId
 from workbench.model.agent_type import AgentType, MethodType, registry
@@ -18,13 +19,11 @@ from workbench.model.codec import encode
 from workbench.model.entries import CallMade, CallScheduled
 from workbench.runtime.awaiting import Awaiting, outside
 from workbench.runtime.blocking import wait_blocking
-from workbench.runtime.clock import LAST_SECOND, as_datetime
+from workbench.runtime.clock import LAST_SECOND
 from workbench.runtime.current import calling_line, current
 from workbench.runtime.opening import default_session
 from workbench.runtime.running import run
-
-_EPHEMERAL: Final = UUID("0d5f9a34-6a0c-5b7e-9c43-3a1f5f7f2b11")
-"""Name space of the phantom ids that keys give to ephemeral agents."""
+from workbench.runtime.schedules import ScheduleHandle
 
 
 class Call(Awaiting):
@@ -59,36 +58,6 @@ class Call(Awaiting):
 
     def __repr__(self) -> str:
         return f"<call {self._agent_id}.{self._method.name}>"
-
-
-class ScheduleHandle:
-    """An invocation that is to come. It stays when the handle is lost: `session.schedules()` gives handles too.
-
-    Attributes:
-        agent_id: text of the target's id.
-        method: the method's name.
-        due: when, in UTC.
-    """
-
-    __slots__ = ("_seq", "agent_id", "due", "method")
-
-    def __init__(self, seq: int, agent_id: str, method: str, due: int) -> None:
-        self._seq, self.agent_id, self.method = seq, agent_id, method
-        self.due = as_datetime(due)
-
-    def cancel(self) -> bool:
-        """Take it back. True when it was still to come, False when it has come or was dropped with its target.
-
-        Oplog: one `ScheduleCancelled` entry with the answer.
-        Replay: returns the recorded answer.
-        """
-        if current.instance is not None:
-            pending: bool = current.instance.cancel_schedule(self._seq)
-            return pending
-        return default_session().thread.requests.cancel_schedule(self._seq, calling_line())
-
-    def __repr__(self) -> str:
-        return f"<{self.agent_id}.{self.method} scheduled for {self.due:%Y-%m-%d %H:%M:%S} UTC>"
 
 
 def due_time(at: object, now: int) -> int:
@@ -203,10 +172,10 @@ class Method:
         due = due_time(at, now)
         request = CallScheduled(target.text, made.method, made.value, due, made.key, made.label)
         if instance is not None:
-            seq: int = instance.schedule(request, line)
-        else:
-            seq = default_session().thread.requests.schedule(request, line)
-        return ScheduleHandle(seq, target.text, made.method, due)
+            return ScheduleHandle(instance.schedule(request, line), target.text, made.method, due)
+        session = default_session()
+        seq: int = session.thread.requests.schedule(request, line)
+        return ScheduleHandle(seq, target.text, made.method, due, session)
 
     def blocking(self, *args: Any, **kwargs: Any) -> Any:
         """Call and wait without `await`: in a plain `def` method, where it suspends the agent, or in a sync cell."""
@@ -428,7 +397,7 @@ def _whole(name: str, number: object) -> int:
 def ephemeral_id(agent_id: AgentId, key: str | None) -> AgentId:
     """The agent that a call of an ephemeral one goes to: an equal key names the same one, no key a new one."""
     if key is not None:
-        return agent_id.with_phantom(uuid5(_EPHEMERAL, f"{agent_id.text}/{key}"))
+        return keyed_phantom(agent_id, key)
     if current.instance is not None:
         return agent_id.with_phantom(UUID(hex=current.instance.draw("ephemeral"), version=4))
     return agent_id.with_phantom(default_session().thread.clock.uuid4())

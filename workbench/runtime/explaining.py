@@ -10,21 +10,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from workbench.core.critical_path import CriticalPath
-from workbench.core.critical_path import critical_path as path_of
 from workbench.core.decisions import find_key
-from workbench.core.explanation import Why
 from workbench.core.lineage import Segment, segments
-from workbench.core.mentions import TELLING, Mentions, PromiseKey
 from workbench.core.nouns import Agent
-from workbench.core.origins import origins
-from workbench.core.standing import View
 from workbench.core.state import State
-from workbench.core.why import Fan, Trail, follow, tell
-from workbench.core.window import Window
 from workbench.errors import AgentTypeError, UnknownAgentError
 from workbench.model import entries as e
 from workbench.model.entries import Entry
+from workbench.questions.critical_path import CriticalPath
+from workbench.questions.critical_path import critical_path as path_of
+from workbench.questions.explanation import Why
+from workbench.questions.mentions import TELLING, Mentions, PromiseKey
+from workbench.questions.origins import origins
+from workbench.questions.standing import View
+from workbench.questions.why import Fan, Trail, follow, tell
+from workbench.questions.window import Window
 from workbench.runtime.reading import Reader, id_text
 from workbench.store.log import Log
 

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.graph_rows import GraphRows
+from workbench.questions.graph_rows import GraphRows
 
 if TYPE_CHECKING:
     import networkx as nx

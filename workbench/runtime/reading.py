@@ -10,19 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from workbench.core import graph_rows, invocations, rows
-from workbench.core.completion import Completions
-from workbench.core.invocations import INVOCATION_STATES, InvocationInfo, Invocations, Kept
 from workbench.core.lineage import segments
-from workbench.core.mentions import TELLING, Mentions, PromiseKey
 from workbench.core.nouns import Agent
-from workbench.core.rows import PROMISE_STATES, STATUSES, AgentFilter, AgentInfo, Made, PromiseInfo
-from workbench.core.search import matching, parse
 from workbench.core.state import State
 from workbench.errors import AgentIdError, NotInAgentError, UnknownAgentError
 from workbench.ids import AgentId
 from workbench.model import entries as e
 from workbench.model.entries import Entry
+from workbench.questions import graph_rows, invocations, rows
+from workbench.questions.completion import Completions
+from workbench.questions.invocations import INVOCATION_STATES, InvocationInfo, Invocations, Kept
+from workbench.questions.mentions import TELLING, Mentions, PromiseKey
+from workbench.questions.rows import PROMISE_STATES, STATUSES, AgentFilter, AgentInfo, Made, PromiseInfo
+from workbench.questions.search import matching, parse
 from workbench.runtime import graphs
 from workbench.runtime.current import current, refuse_blocking
 from workbench.runtime.schedules import ScheduleHandle
@@ -246,7 +246,7 @@ class Reader(ABC):
         Args:
             agent: whose.
             search: only entries that this finds, as `kind:CallMade method:process not "eu west"`; see
-                `workbench.core.search`.
+                `workbench.questions.search`.
 
         Raises:
             UnknownAgentError: no such agent.

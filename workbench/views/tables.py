@@ -11,12 +11,12 @@ from datetime import datetime
 from html import escape
 from typing import Any, Final
 
-from workbench.core.explanation import duration
-from workbench.core.invocations import InvocationInfo
-from workbench.core.rows import AgentInfo, PromiseInfo, moment
 from workbench.ids import PromiseId
 from workbench.model.description import content, describe
 from workbench.model.entries import ROLES, Entry
+from workbench.questions.explanation import duration
+from workbench.questions.invocations import InvocationInfo
+from workbench.questions.rows import AgentInfo, PromiseInfo, moment
 
 _BETWEEN: Final = "  "
 _WIDE, _NARROW = 16, 8

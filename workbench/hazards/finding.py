@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from workbench.model.bindings import Bindings, Place, type_name
-from workbench.model.hazard_rules import (
+from workbench.hazards.bindings import Bindings, Place, type_name
+from workbench.hazards.method_code import MethodCode, methods_of
+from workbench.hazards.rules import (
     ADDRESS,
     ARGUMENTS,
     CALLS,
@@ -29,9 +30,8 @@ from workbench.model.hazard_rules import (
     SET_ORDER,
     Advice,
 )
-from workbench.model.method_code import MethodCode, methods_of
+from workbench.hazards.set_order import SetOrder
 from workbench.model.places import place_name
-from workbench.model.set_order import SetOrder
 from workbench.model.source import Written, written
 
 logger = logging.getLogger("workbench")

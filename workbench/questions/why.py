@@ -17,12 +17,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from workbench.core.completion import Completions, Reach
-from workbench.core.explanation import Link, Why, answer, at_line, chosen, duration, elapsed, moment, several
-from workbench.core.mentions import PromiseKey
 from workbench.core.nouns import Agent, Invocation, Promise, Step, Timer, Wait
-from workbench.core.standing import View, decoded, in_short, notes, promise_name, standing
 from workbench.core.state import State
+from workbench.questions.completion import Completions, Reach
+from workbench.questions.explanation import Link, Why, answer, at_line, chosen, duration, elapsed, moment, several
+from workbench.questions.mentions import PromiseKey
+from workbench.questions.standing import View, decoded, in_short, notes, promise_name, standing
 
 FEW: Final = 3
 """So many waits of one kind are told one by one; more are summed up."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, TypeVar
 
-from workbench.model.hazard_rules import HOMES, PACKAGES
+from workbench.hazards.rules import HOMES, PACKAGES
 from workbench.model.source import function_in, statements
 
 MethodNode = ast.FunctionDef | ast.AsyncFunctionDef

@@ -8,13 +8,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from workbench.core.explanation import Link, clipped, duration, elapsed, moment, several
-from workbench.core.mentions import Mentions
 from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise
 from workbench.core.state import State
 from workbench.errors import DivergenceError
 from workbench.ids import PromiseId
 from workbench.model.failure import Failure, decode_failure
+from workbench.questions.explanation import Link, clipped, duration, elapsed, moment, several
+from workbench.questions.mentions import Mentions
 
 _DIVERGED_FIELDS: Final = 6
 

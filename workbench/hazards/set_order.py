@@ -15,9 +15,9 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Final
 
-from workbench.model.bindings import Bindings, Place, element_type, type_name
-from workbench.model.method_code import MethodCode, of_the_house
-from workbench.model.stable_hashes import SET_METHODS, SETS, STABLE_TYPES, StableHashes
+from workbench.hazards.bindings import Bindings, Place, element_type, type_name
+from workbench.hazards.method_code import MethodCode, of_the_house
+from workbench.hazards.stable_hashes import SET_METHODS, SETS, STABLE_TYPES, StableHashes
 
 SET: Final = "set"
 ORDER: Final = "order"

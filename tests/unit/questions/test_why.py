@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from tests.unit.core.test_waits import Script
 from workbench.core import decisions
-from workbench.core.completion import Completions
-from workbench.core.explanation import MAX_SENTENCES, Link, Why, clipped, duration, several
-from workbench.core.mentions import TELLING, Mentions, promise_ids
 from workbench.core.nouns import ROOT_UID, Invocation, Promise
-from workbench.core.standing import View
-from workbench.core.why import MAX_FOLLOWED, follow, tell
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.codec import encode
 from workbench.model.entries import Body, Entry, encode_body
 from workbench.model.failure import encode_failure
+from workbench.questions.completion import Completions
+from workbench.questions.explanation import MAX_SENTENCES, Link, Why, clipped, duration, several
+from workbench.questions.mentions import TELLING, Mentions, promise_ids
+from workbench.questions.standing import View
+from workbench.questions.why import MAX_FOLLOWED, follow, tell
 
 SALT = "5a17ab1e"
 Key = tuple[int, int]

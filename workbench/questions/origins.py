@@ -12,12 +12,12 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from workbench.core.explanation import Link, Why, answer, at_line, duration, elapsed, moment
 from workbench.core.nouns import ROOT_UID
-from workbench.core.standing import decoded, in_short
 from workbench.model import entries as e
 from workbench.model.entries import Entry
 from workbench.model.failure import Failure
+from workbench.questions.explanation import Link, Why, answer, at_line, duration, elapsed, moment
+from workbench.questions.standing import decoded, in_short
 
 FEW: Final = 3
 """So many causes of one kind are told one by one; more are summed up."""

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from workbench.core.completion import Completions
-from workbench.core.mentions import PromiseKey
 from workbench.core.nouns import ROOT_UID, Agent, Invocation, Matter, Promise, Step, Timer, status_of
-from workbench.core.search import SearchError
 from workbench.core.state import State
+from workbench.errors import SearchError
 from workbench.ids import ROOT_ID, PromiseId
 from workbench.model.description import failure_line
+from workbench.questions.completion import Completions
+from workbench.questions.mentions import PromiseKey
 
 STATUSES: Final = ("running", "idle", "suspended", "interrupted", "retrying", "failed", "exited", "undefined")
 """The words of `status_of`."""

@@ -13,12 +13,12 @@ go on. An ephemeral agent that is done keeps nothing.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from workbench.core.explanation import moment, several
 from workbench.core.lineage import segments
-from workbench.core.mentions import Mentions, PromiseKey
 from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise, Schedule
 from workbench.core.state import State
 from workbench.ids import ROOT_ID
+from workbench.questions.explanation import moment, several
+from workbench.questions.mentions import Mentions, PromiseKey
 
 _NAMED: Final = 100
 

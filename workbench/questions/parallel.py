@@ -5,10 +5,10 @@ from typing import Final
 
 import msgspec
 
-from workbench.core.explanation import elapsed
-from workbench.core.window import Window
 from workbench.model import entries as e
 from workbench.model.entries import Entry
+from workbench.questions.explanation import elapsed
+from workbench.questions.window import Window
 
 _SHOWN: Final = 20
 """Agents named in one stretch."""

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.replay.test_reading_laws import disagreements
 from tests.unit.core.test_checkpoint import WEIGHTED, Play
-from workbench.core.invocations import INVOCATION_STATES, TELLING, Invocations
 from workbench.core.state import State
+from workbench.questions.invocations import INVOCATION_STATES, TELLING, Invocations
 
 ACTIONS = st.lists(
     st.tuples(st.sampled_from(WEIGHTED), st.integers(0, 60), st.integers(0, 60)), min_size=30, max_size=80

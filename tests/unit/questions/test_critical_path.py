@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from workbench.core.critical_path import CriticalPath, critical_path
 from workbench.core.nouns import ROOT_UID
-from workbench.core.window import Window
 from workbench.model import entries as e
 from workbench.model.entries import Body, Entry
+from workbench.questions.critical_path import CriticalPath, critical_path
+from workbench.questions.window import Window
 
 SECOND = 1_000_000_000
 

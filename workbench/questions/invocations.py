@@ -14,12 +14,12 @@ import msgspec
 from workbench.core import decisions
 from workbench.core.ephemeral import keyed_phantom
 from workbench.core.nouns import Invocation
-from workbench.core.rows import moment
 from workbench.core.state import State
 from workbench.ids import AgentId
 from workbench.model import entries as e
 from workbench.model.description import failure_line
 from workbench.model.entries import Body, Entry
+from workbench.questions.rows import moment
 
 INVOCATION_STATES: Final = ("pending", "running", "finished", "failed", "cancelled")
 

@@ -17,12 +17,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from workbench.core.explanation import MAX_SENTENCES, at_line, duration, elapsed, listed, moment, several
 from workbench.core.nouns import ROOT_UID
-from workbench.core.parallel import Overlap, overlaps
-from workbench.core.window import Window
 from workbench.model import entries as e
 from workbench.model.entries import Entry
+from workbench.questions.explanation import MAX_SENTENCES, at_line, duration, elapsed, listed, moment, several
+from workbench.questions.parallel import Overlap, overlaps
+from workbench.questions.window import Window
 
 MAX_MOVES: Final = 100_000
 """Steps back after which the rest is one segment."""
@@ -112,6 +112,9 @@ class CriticalPath(msgspec.Struct, frozen=True, kw_only=True):
         if left:
             told.append(f"{duration(sum(left))}: {len(left):,} shorter part{'s' if len(left) > 1 else ''}.")
         return [head, *told]
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)

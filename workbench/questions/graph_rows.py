@@ -7,8 +7,8 @@ if an agent has its id again the deleted one is named `<id>#<uid>`.
 from typing import NamedTuple
 
 from workbench.core.nouns import ROOT_UID, Agent, Invocation, Matter, Promise, Step, status_of
-from workbench.core.rows import Defined
 from workbench.core.state import State
+from workbench.questions.rows import Defined
 
 
 class Node(NamedTuple):

@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from workbench.errors import WorkbenchError
+from workbench.errors import SearchError
 from workbench.model import entries as e
 from workbench.model.description import content, describe
 from workbench.model.entries import KINDS, ROLES, Entry, Role
@@ -40,10 +40,6 @@ _FIELD: Final = re.compile(r"([A-Za-z_]+):")
 _RANGE: Final = re.compile(r"([0-9]{0,18})(\.\.)?([0-9]{0,18})")
 _CONNECTIVES: Final = frozenset({"and", "or", "not"})
 _SHOWN: Final = 30
-
-
-class SearchError(WorkbenchError, ValueError):
-    """A search that cannot be read, or that asks for something there can never be; says where."""
 
 
 # ---- the parts of a query ------------------------------------------------------------------------------------------

@@ -96,6 +96,9 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     roots: list[str]
     capped: bool = False
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         return "\n".join(self.sentences)
 

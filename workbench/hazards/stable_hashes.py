@@ -3,8 +3,8 @@
 import ast
 from typing import Final
 
-from workbench.model.bindings import Bindings, Place, element_type, type_name
-from workbench.model.method_code import MethodCode
+from workbench.hazards.bindings import Bindings, Place, element_type, type_name
+from workbench.hazards.method_code import MethodCode
 
 SETS: Final = frozenset({"builtins.set", "builtins.frozenset"})
 SET_METHODS: Final = frozenset({"union", "intersection", "difference", "symmetric_difference", "copy"})

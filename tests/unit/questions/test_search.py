@@ -6,24 +6,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.core.search import (
+from workbench.errors import SearchError
+from workbench.model import entries as e
+from workbench.model.codec import encode
+from workbench.model.entries import KINDS, ROLES, Body, Entry, Role
+from workbench.model.failure import encode_failure
+from workbench.questions.search import (
     MAX_DEPTH,
     MAX_LENGTH,
     Every,
     Found,
     Not,
     Part,
-    SearchError,
     Some,
     Term,
     matching,
     parse,
     take_word,
 )
-from workbench.model import entries as e
-from workbench.model.codec import encode
-from workbench.model.entries import KINDS, ROLES, Body, Entry, Role
-from workbench.model.failure import encode_failure
 
 
 def entry(index: int, body: Body, line: str = "") -> Entry:

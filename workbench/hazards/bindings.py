@@ -6,7 +6,7 @@ Order plays no part: all that is ever put into a name counts at each mention of 
 import ast
 from typing import Final
 
-from workbench.model.method_code import MethodCode
+from workbench.hazards.method_code import MethodCode
 
 
 class Place:

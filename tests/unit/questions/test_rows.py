@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.core.nouns import Agent, Invocation, Promise, Step, Timer, status_of
-from workbench.core.rows import STATUSES, in_words, matches, moment, one_of
-from workbench.core.search import SearchError
 from workbench.core.state import State
+from workbench.errors import SearchError
+from workbench.questions.rows import STATUSES, in_words, matches, moment, one_of
 
 LETTERS = st.text('aB*?[]("x', max_size=8)
 

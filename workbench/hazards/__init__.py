@@ -1,0 +1,1 @@
+"""What in the source of an agent class replay cannot repeat, told where the class is defined. Pure."""
