@@ -62,6 +62,25 @@ CLAIMS = {
         "20540",
     ),
     "02_real_job": ("crash!", "agents that finished more than once: 0", "Error", "all files", "True"),
+    "03_agents_in_depth": (
+        "with a key:    50 50",
+        "finished / None",
+        "withdrawn: True",
+        "taken back in time: True",
+        "ticks: 4",
+        "status: interrupted",
+        "2 dishes are ready",
+        "sunny in Oslo after 4 attempts",
+        "[78498, 148933,",
+        "no trip: no car left",
+        "still booked: []",
+        "after the revert: 45",
+        "what if:        ['peas', 'beans', 'strawberries']",
+        "keeps the code it has",
+        "Hello Mia\nAhoy Leo",
+        "Baker() has run bake",
+        "we sell bread from spelt",
+    ),
 }
 
 
