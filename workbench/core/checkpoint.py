@@ -42,6 +42,7 @@ kinds, plus the place of its kind here."""
 _KIND_OF: Final[dict[type, int]] = {noun: kind for kind, noun in enumerate(_SHARED)}
 _KINDS: Final = len(_SHARED)
 _SHAPE_BYTES: Final = 16
+_encoder: Final = msgspec.msgpack.Encoder()
 
 
 def _refers(hint: Any) -> bool:
@@ -61,7 +62,11 @@ def _each(value: Any, action: Callable[[Any], Any]) -> Any:
 
 
 class _Form:
-    """How nouns of one class that refers to others are written: a list of all its fields."""
+    """How nouns of one class that refers to others are written: a list of all its fields.
+
+    Each becomes bytes by itself, because bytes are nothing to Python's garbage collector: it would walk through a
+    hundred thousand lists again and again.
+    """
 
     def __init__(self, noun: type[msgspec.Struct]) -> None:
         hints = get_type_hints(noun)
@@ -73,21 +78,21 @@ class _Form:
         kinds = [
             None if name in DERIVED else Any if at in self.references else hints[name] for at, name in enumerate(names)
         ]
-        self.row: Any = msgspec.defstruct(
-            f"{noun.__name__}Row", list(zip(names, kinds, strict=True)), array_like=True, gc=False
+        self.decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(
+            msgspec.defstruct(noun.__name__, list(zip(names, kinds, strict=True)), array_like=True, gc=False)
         )
 
-    def write(self, noun: msgspec.Struct, number: Callable[[Any], int]) -> list[Any]:
+    def write(self, noun: msgspec.Struct, number: Callable[[Any], int]) -> bytes:
         row = list(self.values(noun))
         for at in self.references:
             if row[at]:
                 row[at] = _each(row[at], number)
         for at in self.left_out:
             row[at] = None
-        return row
+        return _encoder.encode(row)
 
-    def read(self, row: msgspec.Struct, find: Callable[[int], Any]) -> Any:
-        values = list(self.values(row))
+    def read(self, data: bytes, find: Callable[[int], Any]) -> Any:
+        values = list(self.values(self.decoder.decode(data)))
         for at in self.references:
             if values[at] is not None:
                 values[at] = _each(values[at], find)
@@ -102,8 +107,8 @@ class _Image(msgspec.Struct, array_like=True, gc=False):
     """What is written of a state, most of it under the names that the state has for it."""
 
     matters: tuple[list[Invocation], list[Promise], list[Timer], list[Step]]
-    waits: list[_WAITS.row]  # type: ignore[name-defined] # a class made above
-    agents: list[_AGENTS.row]  # type: ignore[name-defined] # a class made above
+    waits: list[bytes]
+    agents: list[bytes]
     promises: list[int]
     seq: int
     wall: int
@@ -119,7 +124,6 @@ _PLAIN: Final = ("seq", "wall", "sessions", "opened", "by_id", "schedules", "rev
 """What of a state is written as it stands."""
 _STRANGE: Final = (msgspec.MsgspecError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What bytes may lead to that `write` did not make: a store may come from anybody."""
-_encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(_Image)
 
 

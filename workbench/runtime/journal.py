@@ -67,14 +67,14 @@ class Pace(NamedTuple):
         entries: that came since the last one, in a running session; to fold so many takes 0.2 to 0.7 s.
         per_agent: the same, for each agent there is: work done for many agents is held up by 3 % at most.
         closing: entries since the last one, when the session ends; to fold so many takes 10 to 30 ms.
-        agents: that there may be at most in a running session, which is held up by 60 ms then.
+        agents: that there may be at most in a running session, which is held up by 50 ms then.
         size: bytes that the last one may have had, likewise.
     """
 
     entries: int = 50_000
     per_agent: int = 10
     closing: int = 2_000
-    agents: int = 15_000
+    agents: int = 12_000
     size: int = 8_000_000
 
 

@@ -300,9 +300,11 @@ class AgentGraph(anywidget.AnyWidget):
         return any(counts[s] for s in (*BUSY, Status.QUEUED, Status.INTERRUPTED))
 
     def leave(self) -> None:
-        """`settle`, and stop following once all agents shown have come to an end."""
+        """`settle`, take nobody new in, and stop following once all agents shown have come to an end."""
         self._leaving = True
         self.settle()
+        with self._channel.lock:
+            self._channel.view.close()
 
     def close(self) -> None:
         """`finish`, and take the widget off the screen; displayed again, it is a still picture."""

@@ -302,8 +302,7 @@ def test_new_fields_are_carried() -> None:
     form = checkpoint._Form(Later)
     work = Invocation(9, 1, "m", b"", 1, 1, None, None, "", 0)
     agent = Later(1, "L()", "L", 1, 5, last=work, predecessor=work, heirs={"x": work}, mood=(1, 2))
-    row = msgspec.msgpack.decode(msgspec.msgpack.encode(form.write(agent, lambda _: 40)), type=form.row)
-    found = form.read(row, {40: work}.__getitem__)
+    found = form.read(form.write(agent, lambda _: 40), {40: work}.__getitem__)
     assert (found.text, found.mood) == ("L()", (1, 2))
     assert found.last is found.predecessor is found.heirs["x"] is work
 
