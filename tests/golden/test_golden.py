@@ -11,8 +11,10 @@ import pytest
 
 import workbench as wb
 from tests.replay.corpus import PROGRAMS
+from workbench.model.places import name_file
 from workbench.store.log import SqliteLog
 from workbench.testing import SimulatedClock, read_log, rebuild_all, violations
+from workbench.testing.effects import effects_go_to
 
 FOLDER = Path(__file__).parent
 STORES = sorted(FOLDER.glob("format-*.db"))
@@ -48,6 +50,7 @@ def test_every_agent_is_rebuilt(golden: tuple[Path, dict[str, Any]]) -> None:
 
 def test_its_programs_are_done(golden: tuple[Path, dict[str, Any]]) -> None:
     """Run again, each program gets what it came to then."""
+    effects_go_to(golden[0].with_suffix(".effects"))
     with wb.start(golden[0], clock=SimulatedClock("golden")):
         for name, result in golden[1]["results"].items():
             assert json.loads(json.dumps(PROGRAMS[name](lambda *_: None))) == result, name
@@ -63,6 +66,9 @@ def test_it_is_read_as_it_lies(golden: tuple[Path, dict[str, Any]]) -> None:
 
 def make(path: Path, programs: list[str]) -> None:
     """Make the store of a new format. For that day only."""
+    here = FOLDER.parents[1]
+    name_file.append(lambda name: str(Path(name).relative_to(here)) if name.startswith(str(here)) else None)
+    effects_go_to(path.with_suffix(".effects"))
     session = wb.start(path, clock=SimulatedClock("made"))
     results = {name: PROGRAMS[name](lambda *_: None) for name in programs}
     wb.run(session.at_rest())
