@@ -121,7 +121,7 @@ def crash_sweep(
     bench = _Bench(sweep.program, folder, fine=fine, only=only)
     try:
         first, again, effects = bench.undisturbed()
-        judged = _Judgement(first, effects)
+        judged = _Judgement(first, effects, _flagged(read_log(folder / "undisturbed.db")))
         sweep.problems += judged.of(folder / "undisturbed.db", first, again, "undisturbed")
         _sweep(bench, points if points is not None else range(1, 1_000_000), recovery_crash, sweep, judged)
     finally:
@@ -145,7 +145,7 @@ def kill_sweep(program: Program, moments: Iterable[float], path: Path | None = N
     bench = _Bench(sweep.program, folder, fine=fine, only=())
     try:
         first, again, effects = bench.undisturbed()
-        judged = _Judgement(first, effects)
+        judged = _Judgement(first, effects, _flagged(read_log(folder / "undisturbed.db")))
         sweep.problems += judged.of(folder / "undisturbed.db", first, again, "undisturbed")
         before: tuple[int, Report, str] | None = None
         for k, moment in enumerate(moments):
@@ -220,10 +220,11 @@ def _remove(store: Path) -> None:
 class _Judgement:
     """What every recovered run is held to."""
 
-    def __init__(self, undisturbed: Report, effects: list[str]) -> None:
+    def __init__(self, undisturbed: Report, effects: list[str], flagged: int) -> None:
         self.result = undisturbed.result["result"]
         self.told = undisturbed.told
         self.effects = Counter(effects)
+        self.flagged = flagged
 
     def of(self, store: Path, broken: Report, mended: Report, name: str) -> list[str]:
         if mended.hung or mended.error or mended.status:
@@ -254,7 +255,12 @@ class _Judgement:
             if seen[name] < n
         ]
         surplus = sum((seen - self.effects).values())
-        flagged = sum(x.body.attempts - 1 for x in entries if isinstance(x.body, e.StepFinished))
+        flagged = _flagged(entries) - self.flagged
         if surplus > flagged:
             wrong.append(f"{surplus} effects too many, and {flagged} attempts flagged: {dict(seen - self.effects)}")
         return wrong
+
+
+def _flagged(entries: list[Entry]) -> int:
+    """How many tries beyond the first the log owns to."""
+    return sum(x.body.attempts - 1 for x in entries if isinstance(x.body, e.StepFinished))
