@@ -57,7 +57,11 @@ _places: dict[CodeType, str] = {}
 
 def calling_line() -> str:
     """`file:line` of the user's code that led here: the nearest frame outside asyncio and the workbench."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what inspect.currentframe does, without its cost
+    return line_of(sys._getframe(1))  # noqa: SLF001 - what inspect.currentframe does, without its cost
+
+
+def line_of(frame: FrameType | None) -> str:
+    """`file:line` of the user's code that a frame stands in or was called from; empty when there is none."""
     while frame is not None:
         code = frame.f_code
         place = _places.get(code)

@@ -62,6 +62,8 @@ class Engine:
         """Invocation -> the context variables of the cell it comes from, for what it prints and for its steps."""
         self._parked: list[tuple[int, int]] = []
         self._undefined: dict[str, set[int]] = {}
+        self.running: Agent | None = None
+        self.runs = 0
         self.append = journal.append  # straight through: instances call these for most operations
         self.append_all = journal.append_all
         self.controls = Controls(self, journal)
@@ -176,7 +178,10 @@ class Engine:
 
     def _run(self, agent: Agent, slot: Slot, instance: Instance, entry: Entry) -> None:
         self._journal.cause = entry.seq
+        self.runs += 1
+        self.running = agent
         instance.deliver(entry)
+        self.running = None
         self._after_run(agent, slot, instance)
         every = instance.type.snapshot_every
         if every and slot.instance is instance and agent.current is None and agent.finished % every == 0:

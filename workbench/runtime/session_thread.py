@@ -28,6 +28,7 @@ from workbench.runtime.answer import Answer
 from workbench.runtime.clock import Clock
 from workbench.runtime.current import current
 from workbench.runtime.engine import Engine
+from workbench.runtime.holdups import Holdups
 from workbench.runtime.journal import Journal
 from workbench.runtime.requests import Requests
 from workbench.runtime.steps import Outcome, Steps
@@ -68,6 +69,7 @@ class SessionThread:
         self._thread = threading.Thread(target=self._main, name="workbench-session", daemon=True)
         registry.listeners.append(self._type_added)
         self._thread.start()
+        self._holdups = Holdups(self.engine, self._thread.ident or 0)
         try:
             self.ask(self._open).result()
         except BaseException:
@@ -325,6 +327,7 @@ class SessionThread:
             finished.set_result(None)
 
         self.loop.call_soon_threadsafe(end)
+        self._holdups.stop()
         if not self.here:
             finished.result()
             self.loop.call_soon_threadsafe(self.loop.stop)
