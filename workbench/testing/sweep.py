@@ -255,7 +255,7 @@ class _Judgement:
             if seen[name] < n
         ]
         surplus = sum((seen - self.effects).values())
-        flagged = _flagged(entries) - self.flagged
+        flagged = max(0, _flagged(entries) - self.flagged)  # fewer when a try was never made
         if surplus > flagged:
             wrong.append(f"{surplus} effects too many, and {flagged} attempts flagged: {dict(seen - self.effects)}")
         return wrong
