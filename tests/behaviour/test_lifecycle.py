@@ -48,6 +48,9 @@ class Worker:
     async def promise(self) -> wb.PromiseId:
         return wb.create_promise()
 
+    async def mutiny(self) -> str:
+        return await Worker.get(f"{self.name}/0").control("delete", self.name, children=True)
+
     async def control(self, verb: str, other: str, **options: Any) -> Any:
         client = Worker.get(other)
         answer = await getattr(client, verb)(**options)
@@ -74,6 +77,14 @@ def test_a_deleted_agent_begins_anew(either: wb.Session) -> None:
     assert wb.run(worker.add()) == 1
     assert kinds(either, worker.agent_id)[0] == "AgentCreated"
     assert len(kinds(either, worker.agent_id)) == 3
+
+
+def test_an_agent_does_not_delete_the_family_it_runs_in(session: wb.Session) -> None:
+    """A child may not delete its ancestor with all children, for that is itself; nothing is deleted then."""
+    with pytest.raises(wb.RefusedError, match="itself"):
+        wb.run(Worker.get("a").mutiny())
+    assert {a.agent_id for a in session.agents()} == {'Worker("a")', 'Worker("a/0")'}
+    assert wb.run(Worker.get("a").delete(children=True)) == 2
 
 
 def test_deleting_what_is_not_there_is_an_error(session: wb.Session) -> None:

@@ -84,13 +84,13 @@ def fork(state: State, source: Agent, fork_id: AgentId) -> list[Draft]:
     return [(source.uid, made), (uid, e.AgentForked(fork_id.text, source.uid, source.index + 1, inside=True))]
 
 
-def fork_at(state: State, source: Agent, fork_id: AgentId, cut: int, facts: e.Facts, *, after: int = 0) -> list[Draft]:
-    """A fork from outside, at an index; `after` drafts stand before this one in the same decision."""
-    return [(state.seq + after + 1, e.AgentForked(fork_id.text, source.uid, cut, False, facts))]  # noqa: FBT003 - a body's field
+def fork_at(state: State, source: Agent, fork_id: AgentId, cut: int, facts: e.Facts) -> Draft:
+    """A fork from outside, at an index."""
+    return state.seq + 1, e.AgentForked(fork_id.text, source.uid, cut, inside=False, facts=facts)
 
 
-def subtree(state: State, agent: Agent) -> list[Agent]:
-    """An agent and all that it and its descendants spawned and that live; children after their parents.
+def subtree(state: State, *roots: Agent) -> list[Agent]:
+    """Agents and all that they and their descendants spawned and that live; children after their parents.
 
     Forks are not of the subtree: they stand for themselves.
     """
@@ -98,12 +98,13 @@ def subtree(state: State, agent: Agent) -> list[Agent]:
     for other in state.agents.values():
         if not other.deleted and not other.source:
             children.setdefault(other.spawned_by, []).append(other)
-    found, todo = [], [agent]
+    found: dict[int, Agent] = {}  # a root may be another's descendant
+    todo = [*reversed(roots)]
     while todo:
-        next_one = todo.pop()
-        found.append(next_one)
-        todo += reversed(children.get(next_one.uid, ()))
-    return found
+        agent = todo.pop()
+        found[agent.uid] = agent
+        todo += reversed(children.get(agent.uid, ()))
+    return list(found.values())
 
 
 def finished_jobs(state: State) -> list[Agent]:

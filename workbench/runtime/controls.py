@@ -69,7 +69,8 @@ class Controls:
             )
         if agent.uid == ROOT_UID:
             raise RefusedError(f"{verb} of {target_id}", "it stands for cells and scripts", "name an agent of a class")
-        if agent.uid == by:
+        with_children = verb == "delete" and bool(argument)
+        if agent.uid == by or (with_children and by != ROOT_UID and by in self._family(agent)):
             raise RefusedError(
                 f"{verb} of {target_id} by itself", "its code is running", "ask from a cell or from another agent"
             )
@@ -79,9 +80,11 @@ class Controls:
 
     def _delete(self, agent: Agent, children: int, _text: str) -> int:
         """How many agents were deleted."""
-        state = self._journal.state
-        family = decisions.subtree(state, agent) if children else [agent]
-        for member in family:
+        return self._end(decisions.subtree(self._journal.state, agent) if children else [agent])
+
+    def _end(self, agents: list[Agent]) -> int:
+        """How many agents ended."""
+        for member in agents:
             error = AgentDeletedError(
                 f"{member.text} was deleted",
                 "what it ran, had queued or had promised ended with it",
@@ -89,7 +92,7 @@ class Controls:
             )
             self._memory.stop(member)
             self._append(member, e.AgentDeleted(self._failure(error, member)))
-        return len(family)
+        return len(agents)
 
     def _interrupt(self, agent: Agent, _argument: int, _text: str) -> bool:
         """Whether there was anything to interrupt."""
@@ -172,8 +175,7 @@ class Controls:
                 "leave phantom_id out, or delete that agent first",
             )
         facts = history.facts_at(oplog, index)
-        uid, body = decisions.fork_at(state, agent, fork_id, index, facts)[0]
-        self._journal.append(uid, body)
+        self._journal.append(*decisions.fork_at(state, agent, fork_id, index, facts))
         return fork_id.text
 
     # ---- queued and scheduled invocations ------------------------------------------------------------------------
@@ -215,10 +217,14 @@ class Controls:
         """Delete finished jobs whole: their ids, how many agents that were, and who was left behind at work."""
         state = self._journal.state
         jobs = decisions.finished_jobs(state)
-        deleted = sum(self._delete(job, 1, "") for job in jobs)
+        deleted = self._end(decisions.subtree(state, *jobs))
         return [job.text for job in jobs], deleted, [agent.text for agent in decisions.left_behind(state)]
 
     # ---- helpers -------------------------------------------------------------------------------------------------
+
+    def _family(self, agent: Agent) -> set[int]:
+        """The uids of an agent and of all it spawned that live."""
+        return {member.uid for member in decisions.subtree(self._journal.state, agent)}
 
     def _append(self, agent: Agent, body: e.Body) -> None:
         self._journal.append_to(agent, body, "", 0)

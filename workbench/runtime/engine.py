@@ -180,8 +180,10 @@ class Engine:
         self._journal.cause = entry.seq
         self.runs += 1
         self.running = agent
-        instance.deliver(entry)
-        self.running = None
+        try:
+            instance.deliver(entry)
+        finally:
+            self.running = None
         self._after_run(agent, slot, instance)
         every = instance.type.snapshot_every
         if every and slot.instance is instance and agent.current is None and agent.finished % every == 0:
@@ -194,7 +196,7 @@ class Engine:
         elif agent.current is None:
             if agent.ephemeral:
                 self.put_away(slot)
-        elif agent.waits and agent.current is not None:
+        elif agent.waits:
             cycle = find_deadlock(self._journal.state, agent.uid)
             if cycle:
                 self.refuse(cycle)
@@ -313,9 +315,6 @@ class Engine:
         slot.recheck = False
         if slot.instance is not None and self.revisions.of_existing(agent, self) is not slot.instance.type:
             self.put_away(slot)
-            for op, wait in agent.waits.items():
-                if wait.on.settled and op not in slot.ready:
-                    slot.ready.append(op)
         return True
 
     def _take_snapshot(self, agent: Agent, instance: Instance) -> None:
@@ -363,14 +362,20 @@ class Engine:
             self.await_definition(agent)
         for op, wait in agent.waits.items():
             on = wait.on
-            if isinstance(on, Timer):
-                self._timers.arm(agent.uid, op, on.due)
-            elif on.settled:
+            if self._arm(agent.uid, op, wait):
+                continue
+            if on.settled:
                 self.due(agent.uid, op)
-            elif isinstance(on, Step) and on.retry_due:
-                self._timers.arm(agent.uid, op, on.retry_due)
             elif isinstance(on, Step):
                 self.schedule(agent.uid)
+
+    def _arm(self, uid: int, op: int, wait: Wait) -> bool:
+        """Have a timer fire, or a step tried again, when it is due; False for a wait that no time ends."""
+        on = wait.on
+        due = on.due if isinstance(on, Timer) else on.retry_due if isinstance(on, Step) and not on.settled else 0
+        if due:
+            self._timers.arm(uid, op, due)
+        return bool(due)
 
     def _park(self, agent: Agent) -> None:
         self._parked.append((agent.seq, agent.uid))
@@ -433,12 +438,10 @@ class Engine:
         """Have a fork given what its source is given."""
         outcomes = self.slot(body.source).outcomes or {}
         for op, wait in self._journal.state.agents[uid].waits.items():
-            if isinstance(wait.on, Timer):
-                self._timers.arm(uid, op, wait.on.due)
-            elif op in outcomes:  # the step has ended, and its end is not recorded
+            if op in outcomes:  # the step has ended, and its end is not recorded
                 self._step_ended(uid, op, outcomes[op])
-            elif isinstance(wait.on, Step) and wait.on.retry_due:
-                self._timers.arm(uid, op, wait.on.retry_due)
+            else:
+                self._arm(uid, op, wait)
         self.schedule(uid)
         self.wake()
 

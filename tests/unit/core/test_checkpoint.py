@@ -166,7 +166,7 @@ class Play(Script):
             self.put(agent.uid, e.AgentReverted(cut, facts, b"r"))
         else:
             fork_id = AgentId.parse(agent.text).with_phantom(UUID(int=self.state.seq, version=4))
-            self.put(*decisions.fork_at(self.state, agent, fork_id, cut, facts)[0])
+            self.put(*decisions.fork_at(self.state, agent, fork_id, cut, facts))
 
     def do_control(self, pick: int, other: int) -> None:
         agent = self.living(pick)
