@@ -51,6 +51,18 @@ class GraphFold(GraphTree):
         if self._ended:
             self._sweep()
 
+    def fold(self, entry: Entry) -> None:
+        """Fold one entry in, for a reader that looks at what each of them did."""
+        handler = self._HANDLERS.get(entry.body.__class__)
+        if handler is not None:
+            node = self.by_uid.get(entry.agent)
+            if node is None and entry.agent in self._earlier:
+                node = self._recall(entry.agent, entry.wall)
+            handler(self, node, entry, entry.body)
+        self.seq = entry.seq
+        if self._ended:
+            self._sweep()
+
     # ---- handlers: the node of the entry's agent, the entry, its body -----------------------------------------------
     # The first five are the hot ones: a fan-out writes one of each per child.
 
