@@ -16,6 +16,7 @@ wb.run(Worker.get(7).process("x"))
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from workbench import errors as _errors
 from workbench.errors import (
     AgentDeletedError,
     AgentIdError,
@@ -76,7 +77,7 @@ from workbench.runtime.sagas import Operation, Transaction, fallible_transaction
 from workbench.runtime.session import Session
 
 if TYPE_CHECKING:
-    from workbench.widgets.show import agent_graph, show, trace
+    from workbench.widgets.show import agent_graph, dashboard, show, trace
 
 __version__ = "0.1.0"
 
@@ -101,6 +102,7 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
     "CompensationError",
     "CrashedError",
     "create_promise",
+    "dashboard",
     "DeadlockError",
     "DecodingError",
     "DeterminismWarning",
@@ -161,6 +163,15 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
 ]
 
 
+def _draw_deadlock(error: DeadlockError) -> str:
+    """Drawing loads on first use."""
+    svg: str = importlib.import_module("workbench.views.deadlock_picture").deadlock_svg(error)
+    return svg
+
+
+_errors.draw_deadlock.append(_draw_deadlock)
+
+
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext workbench`."""
     from workbench import magics
@@ -175,7 +186,9 @@ def unload_ipython_extension(shell: Any) -> None:
     magics.unload(shell)
 
 
-_LAZY = {"show": "workbench.widgets.show", "trace": "workbench.widgets.show", "agent_graph": "workbench.widgets.show"}
+Session.drawing.update(live="workbench.widgets.show", files="workbench.exports.files")
+
+_LAZY = dict.fromkeys(("agent_graph", "dashboard", "show", "trace"), "workbench.widgets.show")
 
 
 def __getattr__(name: str) -> Any:

@@ -40,6 +40,7 @@ Beside it stands one warning, `DeterminismWarning`: nothing has gone wrong yet.
 """
 
 import builtins
+from collections.abc import Callable
 from typing import Final, Self
 
 
@@ -135,6 +136,10 @@ class CompensationError(WorkbenchError):
     """A transaction failed, and what it had done could not all be undone; its cause is why it failed."""
 
 
+draw_deadlock: Final[list[Callable[["DeadlockError"], str]]] = []
+"""Who can draw one, as SVG; a room above adds itself here."""
+
+
 class DeadlockError(WorkbenchError):
     """A call whose answer could never come, because its target waits for the caller.
 
@@ -157,6 +162,10 @@ class DeadlockError(WorkbenchError):
         do = f"change the call at {line or 'that line'} to {trigger}, and pass a promise if its result is needed"
         super().__init__(f"deadlock refused, {what}", steps, do)
         self.args = (self.cycle, self.edge)
+
+    def _repr_svg_(self) -> str | None:
+        """The picture of the cycle, for a notebook's cell that ends with this error."""
+        return next((draw(self) for draw in draw_deadlock), None)
 
 
 class StalledError(DeadlockError):

@@ -22,13 +22,13 @@ from workbench.runtime.jobs import FanOutResults, fan_out, observers
 from workbench.runtime.opening import default_session, present_session
 from workbench.runtime.running import run
 from workbench.views.tables import Table, agents_table, forks_table, oplog_table, promises_table
-from workbench.widgets import progress
-from workbench.widgets.show import agent_graph, display_graph
+from workbench.widgets import deadlocks, progress
+from workbench.widgets.show import agent_graph, dashboard, display_dashboard
 
 _T = TypeVar("_T")
 
 _OPTIONS: Final = {
-    "workbench": ["status", "graph", "nest"],
+    "workbench": ["status", "dashboard", "graph", "nest"],
     "agents": ["--status", "--type", "--name"],
     "promises": ["--state", "--agent"],
     "fanout": ["--limit", "--into", "--on-error", "--name", "--again"],
@@ -41,7 +41,7 @@ _CHOICES: Final = {
 }
 _OF_AN_AGENT: Final = ("oplog", "why")
 """Magics whose first word is an agent's id."""
-_LINES: Final = ("workbench", "agents", "promises", "forks", "oplog", "why", "crash")
+_LINES: Final = ("workbench", "agents", "promises", "forks", "timeline", "oplog", "why", "crash")
 _FIRST_OPTION: Final = re.compile(r"\s--(?:limit|into|on-error|name|again)\b")
 
 
@@ -92,16 +92,16 @@ class WorkbenchMagics(Magics):
     @argument(
         "action",
         nargs="?",
-        default="graph",
-        choices=["status", "graph", "nest"],
-        help="what to do; the live graph by default",
+        default="dashboard",
+        choices=["status", "dashboard", "graph", "nest"],
+        help="what to show; the dashboard by default",
     )
     @argument(
         "value", nargs="?", choices=["on"], help="for `nest`: let cells call asyncio.run while the kernel's loop runs"
     )
     @line_magic
     def workbench(self, line: str) -> None:
-        """Show the default session: its status and the live graph of its agents."""
+        """Show the default session: its status and its live views."""
         args = parse_argstring(self.workbench, line)
         if args.action == "nest":
             if args.value != "on":
@@ -110,8 +110,8 @@ class WorkbenchMagics(Magics):
             print(f"event loops nest now, by {nesting.enable()}")
             return
         print(status_line())
-        if args.action == "graph":
-            display_graph(agent_graph())
+        if args.action != "status":
+            display_dashboard(dashboard() if args.action == "dashboard" else agent_graph())
 
     @magic_arguments()
     @argument("--status", help="only agents with this status")
@@ -152,6 +152,11 @@ class WorkbenchMagics(Magics):
             message = f"{rest!r} is too much; write %why AGENT"
             raise UsageError(message)
         return _read(lambda: default_session().why(agent))
+
+    @line_magic
+    def timeline(self, _line: str) -> None:
+        """Show the live timeline of the default session: who did what when, and the messages between agents."""
+        display_dashboard(dashboard(panes=("timeline",)))
 
     @line_magic
     def crash(self, _line: str) -> None:
@@ -311,9 +316,10 @@ def cell_name(filename: str) -> str | None:
 
 
 def load(shell: InteractiveShell) -> None:
-    """`%load_ext workbench`: add the magics, their completion, and progress lines for jobs. Starts no session."""
+    """`%load_ext workbench`: add all of this, and what cells show by themselves. Starts no session."""
     global _matcher  # noqa: PLW0603 - one shell a process
     shell.register_magics(WorkbenchMagics)
+    deadlocks.watch(shell)
     if cell_name not in name_file:
         name_file.append(cell_name)
     if progress.observe not in observers:
@@ -328,6 +334,7 @@ def unload(shell: InteractiveShell) -> None:
     global _matcher  # noqa: PLW0603
     for kind, name in (*(("line", line) for line in _LINES), ("cell", "fanout")):
         shell.magics_manager.magics[kind].pop(name, None)
+    deadlocks.unwatch(shell)
     if cell_name in name_file:
         name_file.remove(cell_name)
     if progress.observe in observers:

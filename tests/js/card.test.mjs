@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { nextTry, standing } from "../../workbench/widgets/agent_graph.js";
+import { nextTry, standing } from "../../workbench/front/graph.js";
 
 test("who stands still is told what makes it go on", () => {
   assert.match(standing("interrupted", {}).join(" "), /goes on with resume, a new call, or when a promise/);

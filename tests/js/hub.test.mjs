@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Hub } from "../../workbench/widgets/agent_graph.js";
-import { FAILED } from "../../workbench/widgets/agent_graph_store.js";
+import { Hub } from "../../workbench/front/graph.js";
+import { FAILED } from "../../workbench/front/graph_store.js";
 import { Clock, Model, fanOut, packet } from "./packets.mjs";
 
 /** Stands for a view. */

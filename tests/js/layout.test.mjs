@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CHIP, CHIP_H, CHIP_W, DOTTED, FOLD, HIDDEN, Layout } from "../../workbench/widgets/agent_graph_layout.js";
-import { DONE, EXITED, FAILED, INTERRUPTED, RETRYING, RUNNING, SUSPENDED, Store } from "../../workbench/widgets/agent_graph_store.js";
+import { CHIP, CHIP_H, CHIP_W, DOTTED, FOLD, HIDDEN, Layout } from "../../workbench/front/graph_layout.js";
+import { DONE, EXITED, FAILED, INTERRUPTED, RETRYING, RUNNING, SUSPENDED, Store } from "../../workbench/front/graph_store.js";
 import { fanOut, packet } from "./packets.mjs";
 
 function laidOut(nodes) {

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Layout } from "../../workbench/widgets/agent_graph_layout.js";
-import { Painter, drawShape, fitting, isDark } from "../../workbench/widgets/agent_graph_paint.js";
-import { DONE, EXITED, FAILED, IDLE, INTERRUPTED, READING_ORDER, RUNNING, STATUS, Store } from "../../workbench/widgets/agent_graph_store.js";
+import { Layout } from "../../workbench/front/graph_layout.js";
+import { Painter, drawShape, fitting, isDark } from "../../workbench/front/graph_paint.js";
+import { DONE, EXITED, FAILED, IDLE, INTERRUPTED, READING_ORDER, RUNNING, STATUS, Store } from "../../workbench/front/graph_store.js";
 import { fanOut, packet, recorder } from "./packets.mjs";
 
 function painted(nodes, more = {}) {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { DONE, EXITED, FAILED, INTERRUPTED, QUEUED, READING_ORDER, RUNNING, STATUS, Store, WAITING, describeCounts, isBusy, isLoud, describeTime, shortId } from "../../workbench/widgets/agent_graph_store.js";
+import { DONE, EXITED, FAILED, INTERRUPTED, QUEUED, READING_ORDER, RUNNING, STATUS, Store, WAITING, describeCounts, isBusy, isLoud, describeTime, shortId } from "../../workbench/front/graph_store.js";
 import { fanOut, packet } from "./packets.mjs";
 
 test("a snapshot fills the arrays, from a buffer at any offset", () => {

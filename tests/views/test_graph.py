@@ -315,7 +315,7 @@ def test_counts_leave_the_session_out() -> None:
 
 
 class Mirror:
-    """What a front end knows after some packets; decodes them as `agent_graph_store.js` does."""
+    """What a front end knows after some packets; decodes them as `graph_store.js` does."""
 
     def __init__(self) -> None:
         self.seq = -1

@@ -186,10 +186,8 @@ def _ended(window: Window, uid: int, accepted: Entry) -> Entry | None:
 
 
 def _method_of(window: Window, accepted: Entry, uid: int) -> str:
-    if isinstance(accepted.body, e.CallMade):
-        return accepted.body.method
     started = [x.body for x in window.of(uid, accepted.seq) if isinstance(x.body, e.InvocationStarted)]
-    return started[0].method if started else ""
+    return started[0].method if started else window.method(accepted.seq)
 
 
 class _Walk:
@@ -295,10 +293,9 @@ class _Walk:
         return None
 
     def _method(self, entry: Entry) -> str:
-        accepted = self._window.get(entry.invocation)
-        if accepted is not None and isinstance(accepted.body, e.CallMade):
-            return accepted.body.method
-        return entry.body.method if isinstance(entry.body, e.InvocationStarted) else ""
+        return (
+            entry.body.method if isinstance(entry.body, e.InvocationStarted) else self._window.method(entry.invocation)
+        )
 
     def _accepted_by(self, started: Entry, method: str) -> _Place | None:
         """From the start of an invocation to its acceptance, and on with the caller if the floor lies before that."""
@@ -372,8 +369,7 @@ class _Walk:
             oplog = self._window.oplogs.get(uid, [])
             forked = bool(oplog) and isinstance(oplog[0].body, e.AgentForked)
             if not started and not forked:
-                method = accepted.body.method if isinstance(accepted.body, e.CallMade) else ""
-                self._add(uid, method, "queued", accepted, "queued")
+                self._add(uid, self._window.method(accepted.seq), "queued", accepted, "queued")
                 return self.go(self._pop())
             wait = _oldest_open(self._window.of(uid, accepted.seq))
             method = self._method(wait or oplog[-1])

@@ -73,7 +73,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     end: str = ""
 
     def __str__(self) -> str:
-        return f"{self.text}{_evidence(self.entries)}."
+        return f"{self.text}{evidence(self.entries)}."
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +138,8 @@ def answer(about: str, now: tuple[int, int], links: Sequence[Link], left: int = 
     return Why(about=about, wall=now[0], seq=now[1], links=list(links), sentences=sentences, roots=roots, capped=capped)
 
 
-def _evidence(entries: Sequence[int]) -> str:
+def evidence(entries: Sequence[int]) -> str:
+    """The entries that a sentence is read off, to stand before its full stop; nothing for none."""
     known = [f"{seq}" for seq in dict.fromkeys(entries) if seq]
     if not known:
         return ""

@@ -1,4 +1,4 @@
-"""Explanations of a session: why an agent waits, where a result came from, what an invocation's time went into.
+"""Explanations of a session: why an agent waits, where a result came from, what took the time, how forks differ.
 
 The state is asked on its own thread, the log is read on the caller's. An answer is as of one moment: the state is
 looked at in one question, and all that it rests on is committed when that is answered. To say who could complete a
@@ -20,6 +20,9 @@ from workbench.model.entries import Entry
 from workbench.questions.critical_path import CriticalPath
 from workbench.questions.critical_path import critical_path as path_of
 from workbench.questions.explanation import Why
+from workbench.questions.fork_answer import ForkComparison
+from workbench.questions.fork_difference import compare_forks
+from workbench.questions.fork_family import family
 from workbench.questions.mentions import TELLING, Mentions, PromiseKey
 from workbench.questions.origins import origins
 from workbench.questions.standing import View
@@ -90,6 +93,29 @@ class Explaining(Reader):
         """
         return self._explainer().critical_path(invocation)
 
+    def compare(self, *agents: object) -> ForkComparison:
+        """What differs between forks: what they share, what each did and was given since, how each ended.
+
+        The oplogs of forks are the same up to a cut. From there on their entries are laid side by side, and the first
+        place where they are not the same is told: another outcome of a step, another result or payload, or another way
+        that the code took.
+
+        Args:
+            agents: two or more of one fork family, each as a client, an `AgentId` or text: forks and their sources, of
+                whatever generation, forks from outside (`client.fork(at=)`) too. One that was deleted is named by its
+                id, or by `<id>#<uid>` if an agent has that id again.
+
+        Returns:
+            the answer: `.past`, `.forks`, `.sides` and `.differences` (`.first`, `.given`) as data, `.sentences` as
+            text.
+
+        Raises:
+            UnknownAgentError: there is no such agent.
+            AgentTypeError: they are fewer than two, or share no history.
+            NotInAgentError: agent code is running; ask in a step.
+        """
+        return self._explainer().compare(agents)
+
     def _explainer(self) -> "_Explainer":
         return _Explainer(
             _Means(
@@ -137,7 +163,7 @@ class _Named(NamedTuple):
 
 
 class _Explainer:
-    """One question. To `core.origins` it is the `Reader`."""
+    """One question. To `questions.origins` and `questions.fork_difference` it is the `Reader`."""
 
     def __init__(self, means: _Means) -> None:
         self._means, self._log = means, means.log
@@ -160,7 +186,7 @@ class _Explainer:
             mentions.capped |= turn == _ROUNDS - 1  # there is no end to it: whoever got the id last may be missing
             look = self._look(asked, mentions)
         trail = look.trail
-        walls = {entry.seq: entry.wall for entry in self._entries(trail.wanted())}
+        walls = {entry.seq: entry.wall for entry in self.entries(trail.wanted())}
         done = {number: self._done(fan, look.parts[fan.uid]) for number, fan in trail.fans.items()}
         return tell(trail, walls, done)
 
@@ -186,7 +212,7 @@ class _Explainer:
             return set()
         changed = mentions.read_all(self._log.select(TELLING, mentions.mark, mentions.upto, upto))
         mentions.upto = upto
-        for accepted in self._entries(mentions.unknown_callers()):
+        for accepted in self.entries(mentions.unknown_callers()):
             mentions.accepted(accepted)
         return changed
 
@@ -221,7 +247,7 @@ class _Explainer:
         if accepted is None:
             raise _no_invocation(asked)
         upto = self._end_of(uid, seq) or last
-        window = Window(list(self._log.read(max(seq, upto - MAX_READ + 1) - 1, upto)), self.name)
+        window = Window(list(self._log.read(max(seq, upto - MAX_READ + 1) - 1, upto)), self.name, self.entry)
         for entry in window.entries:
             if isinstance(entry.body, e.AgentCreated | e.AgentForked):
                 self._names[entry.agent] = entry.body.agent_id
@@ -265,13 +291,24 @@ class _Explainer:
         owner, now = means.read(look)
         return _Named(owner, seq, now)
 
-    # ---- the log (see `core.origins.Reader`) ---------------------------------------------------------------------
+    # ---- forks ---------------------------------------------------------------------------------------------------
+
+    def compare(self, asked: Sequence[object]) -> ForkComparison:
+        means = self._means
+        found = means.read(lambda state: family(state, asked, means.find, means.defined, means.wall()))
+        return compare_forks(self, found, self._log.salt)
+
+    def part(self, parts: Sequence[Segment]) -> list[Entry]:
+        """The committed entries of some parts of oplogs."""
+        return self._log.read_parts(parts)
+
+    # ---- the log (see the `Reader`s in `questions`) --------------------------------------------------------------
 
     def entry(self, seq: int) -> Entry | None:
         """The committed entry of this `seq`."""
-        return next(iter(self._entries((seq,))), None)
+        return next(iter(self.entries((seq,))), None)
 
-    def _entries(self, seqs: Iterable[int]) -> list[Entry]:
+    def entries(self, seqs: Iterable[int]) -> list[Entry]:
         """Those of these entries that are committed; asked on the session's own thread, some may not be yet."""
         return self._log.read_seqs(sorted(seq for seq in seqs if 0 < seq <= self._log.last_seq))
 

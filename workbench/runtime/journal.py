@@ -213,6 +213,7 @@ class Journal:
         self.committed = batch[-1].seq
         self._handed_over = ()
         reach("feed.publish")
+        self.feed.lag = self.clock.both()[1] - batch[0].mono
         self.feed.publish(batch)
         releases = self._releases
         while releases and releases[0][0] <= self.committed:

@@ -6,11 +6,12 @@ there. What is read is told to people: agent code may not ask, because no entry 
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from workbench.core.lineage import segments
+from workbench.core.history import why_no_cut
+from workbench.core.lineage import Segment, segments
 from workbench.core.nouns import Agent
 from workbench.core.state import State
 from workbench.errors import AgentIdError, NotInAgentError, UnknownAgentError
@@ -215,6 +216,33 @@ class Reader(ABC):
             return found
         return [x for x in found if wanted == x.creator or wanted in x.holders or wanted in x.waiters]
 
+    def promise(self, owner: int, index: int) -> PromiseInfo:
+        """One promise, by the uid of who made it and the index in its oplog; for views.
+
+        Raises:
+            UnknownAgentError: it is none of a living agent.
+        """
+        upto = self.read(lambda now: now.seq)
+        mentions, made = self._made(upto)
+        world = self._log.salt, self.wall()
+        found = self.read(self._promises_question([(owner, index)], mentions, made, world))
+        if not found:
+            raise UnknownAgentError(
+                f"no promise {index} of agent {owner}",
+                "who made it was deleted, or taken back to before it",
+                "see session.promises()",
+            )
+        return found[0]
+
+    def outcome(self, uid: int) -> tuple[bool, bytes] | None:
+        """How an agent's last invocation ended: whether well, and the encoded result or failure; None for never."""
+
+        def ask(state: State) -> tuple[bool, bytes] | None:
+            agent = state.agents.get(uid)
+            return None if agent is None or agent.last is None else (agent.last.ok, agent.last.value)
+
+        return self.read(ask)
+
     def _promises_question(
         self, keys: list[PromiseKey], mentions: Mentions, made: dict[PromiseKey, Made], world: tuple[str, int]
     ) -> Callable[[State], list[PromiseInfo]]:
@@ -258,6 +286,54 @@ class Reader(ABC):
         parts = self.read(lambda state: segments(state, self._require(state, text).uid))
         entries = self._log.read_parts(parts)
         return entries if search is None else matching(entries, search)
+
+    def entry(self, seq: int) -> Entry | None:
+        """The committed entry of this `seq`, or None."""
+        return next(iter(self._log.read_seqs([seq])), None) if 0 < seq <= self._log.last_seq else None
+
+    def page(self, uid: int, start: int, count: int) -> tuple[int, list[Entry]]:
+        """Some of an agent's entries, by their places among those that count; for views of long oplogs.
+
+        Args:
+            uid: the agent's; deleted agents have theirs still.
+            start: place of the first, from 0.
+            count: how many at most.
+
+        Returns:
+            how many there are in all, and those.
+        """
+        parts: list[Segment] = self.read(lambda state: segments(state, uid) if uid in state.agents else [])
+        wanted, at = [], 0
+        for part in parts:
+            length = part.last - part.first + 1
+            begin, end = max(start - at, 0), min(start + count - at, length)
+            if begin < end:
+                wanted.append(Segment(part.uid, part.first + begin, part.first + end - 1))
+            at += length
+        return at, self._log.read_parts(wanted)
+
+    def entries(self, after: int = 0, upto: int | None = None) -> Iterator[Entry]:
+        """The committed entries of the whole store, in order; what reverts took back is among them.
+
+        Args:
+            after: the last `seq` that does not count.
+            upto: the last `seq` that counts; None for all that is committed by now.
+        """
+        last = self.read(lambda now: now.seq)
+        return self._log.read(after, last if upto is None else min(upto, last))
+
+    def cut(self, agent: object, index: int) -> tuple[str, int, int]:
+        """What stands against going back to an index of an agent's oplog, or forking it there.
+
+        Returns:
+            why it is refused, empty when it is not; how many entries come after it; and the newest index.
+
+        Raises:
+            UnknownAgentError: no such agent.
+        """
+        entries = self.oplog(agent)
+        later = sum(entry.index > index for entry in entries)
+        return why_no_cut(entries, index), later, entries[-1].index if entries else 0
 
     def sql(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run a SELECT on the store (tables `log`, `kind`, `place`; view `oplog`); read only.

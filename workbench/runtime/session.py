@@ -22,10 +22,10 @@ from workbench.runtime.answer import uninterrupted
 from workbench.runtime.awaiting import outside
 from workbench.runtime.clock import Clock
 from workbench.runtime.current import refuse_blocking
-from workbench.runtime.explaining import Explaining
 from workbench.runtime.printing import record_prints, stop_recording_prints
 from workbench.runtime.reading import id_text
 from workbench.runtime.session_thread import SessionThread
+from workbench.runtime.viewed import Viewed
 from workbench.store.feed import Feed
 from workbench.store.lock import StoreLock
 from workbench.store.log import Log
@@ -44,7 +44,7 @@ class Cleaned(NamedTuple):
     """Ids of agents at work for an agent that has nothing under way any more: nobody waits for what they do."""
 
 
-class Session(Explaining):
+class Session(Viewed):
     """A running store. Make one with `wb.start`; use it as a context manager to have it closed.
 
     Everything here may be called from any thread, from sync and async code. What waits for agents is awaitable; what

@@ -24,6 +24,8 @@ class Feed:
         self._kept = 0
         self._subscribers: dict[object, Callable[[], None]] = {}
         self.committed = log.last_seq
+        self.lag = 0
+        """Nanoseconds from the making of the newest batch's first entry to its commit."""
 
     def publish(self, entries: Sequence[Entry]) -> None:
         """Tell subscribers that these were committed. Called by the session's thread only."""
@@ -49,9 +51,9 @@ class Feed:
         self._subscribers[token] = notify
         return lambda: self._subscribers.pop(token, None) and None
 
-    def read(self, after: int) -> list[Entry]:
-        """Committed entries with `seq > after`, in order; any thread."""
-        upto = self.committed
+    def read(self, after: int, most: int | None = None) -> list[Entry]:
+        """Committed entries with `seq > after`, in order, `most` at most; any thread."""
+        upto = self.committed if most is None else min(self.committed, after + most)
         if after >= upto:
             return []
         batches = tuple(self._recent)

@@ -68,7 +68,7 @@ class GraphFold(GraphTree):
 
     def _agent_created(self, _node: GraphNode | None, entry: Entry, body: e.AgentCreated) -> None:
         parent, uid = self.by_uid.get(body.spawned_by), entry.agent
-        if parent is None or self._undefined or self._closed:
+        if parent is None or self._undefined or self.closed:
             node = self._add(entry, body.agent_id, body.spawned_by, SPAWNED)
             if node is None:
                 return

@@ -1,4 +1,4 @@
-"""How each status looks in a still picture: colour, shape, frame. The live graph's are in `agent_graph_paint.js`.
+"""How each status looks in a still picture: colour, shape, frame. The live graph's are in `graph_paint.js`.
 
 Colours are Okabe and Ito's, told apart by all kinds of eyes, the yellow and the orange darkened for a light ground. No
 colour is needed to read a picture: each status has a shape of its own. The shapes of what runs, stands still and is
@@ -6,7 +6,8 @@ being tried again are those of a player: a triangle, two bars, a turning arrow. 
 outside; circles have nothing to do; what has ended is struck through.
 """
 
-from typing import Final
+import math
+from typing import Final, NamedTuple
 
 from workbench.views.graph_nodes import Status
 
@@ -39,7 +40,7 @@ COLOURS: Final = {
     Status.RETRYING: "#948200",
     Status.EXITED: "#9a9a9a",
 }
-"""Okabe and Ito's; as in `agent_graph_paint.js`."""
+"""Okabe and Ito's; as in `graph_paint.js`."""
 PALE: Final = {
     Status.QUEUED: "#c9c9c9",
     Status.IDLE: "#c9c9c9",
@@ -47,22 +48,51 @@ PALE: Final = {
     Status.EXITED: "#e4e4e4",
 }
 """Colours in a bar, where no shape tells the status, if not as above."""
-_LINE: Final = 'fill="none" stroke="COLOUR" stroke-width=".28"'
-_CUT: Final = 'fill="none" stroke="#ffffff" stroke-width=".29"'
-SHAPES: Final = {
-    Status.IDLE: f'<circle r=".55" {_LINE}/>',
-    Status.QUEUED: f'<circle r=".82" {_LINE}/>',
-    Status.RUNNING: '<path d="M-.7 -.95L1 0L-.7 .95Z" fill="COLOUR"/>',
-    Status.WAITING: '<path d="M0 -1.08L1.08 0L0 1.08L-1.08 0Z" fill="COLOUR"/>',
-    Status.DONE: f'<circle r="1" fill="COLOUR"/><path d="M-.42 .02L-.1 .34L.46 -.32" {_CUT}/>',
-    Status.FAILED: f'<path d="M-.92 -.92H.92V.92H-.92Z" fill="COLOUR"/><path d="M-.4 -.4L.4 .4M.4 -.4L-.4 .4" {_CUT}/>',
-    Status.UNDEFINED: f'<path d="M1 0L.5 .87H-.5L-1 0L-.5 -.87H.5Z" {_LINE}/>',
-    Status.SUSPENDED: f'<path d="M0 -.95L.95 0L0 .95L-.95 0Z" {_LINE}/>',
-    Status.INTERRUPTED: '<path d="M-.8 -.95H-.22V.95H-.8ZM.22 -.95H.8V.95H.22Z" fill="COLOUR"/>',
-    Status.RETRYING: (
-        f'<path d="M.8 0A.8 .8 0 1 1 .27 -.75" {_LINE}/><path d="M.1 -1.25L.95 -.5L.08 -.17Z" fill="COLOUR"/>'
+
+
+class Piece(NamedTuple):
+    """A part of a mark: a path of absolute `M`, `L`, `C` and `Z`, of size one around the origin.
+
+    `look` is `fill`, or the width of a line in the status's colour, or minus the width of one that is cut out.
+    """
+
+    d: str
+    look: float | str
+
+
+def arc(radius: float, begin: float = 0, end: float = 360) -> str:
+    """A path around the origin, in degrees, clockwise as seen."""
+    parts = max(1, round(abs(end - begin) / 90))
+    step = math.radians((end - begin) / parts)
+    bend = 4 / 3 * math.tan(step / 4) * radius
+    at = math.radians(begin)
+    d = f"M{radius * math.cos(at):.3f} {radius * math.sin(at):.3f}"
+    for _ in range(parts):
+        x, y, then = radius * math.cos(at), radius * math.sin(at), at + step
+        u, v = radius * math.cos(then), radius * math.sin(then)
+        d += f"C{x - bend * math.sin(at):.3f} {y + bend * math.cos(at):.3f}"
+        d += f" {u + bend * math.sin(then):.3f} {v - bend * math.cos(then):.3f} {u:.3f} {v:.3f}"
+        at = then
+    return d + ("Z" if end - begin == _ROUND else "")
+
+
+_ROUND: Final = 360
+_LINE, _CUT = 0.28, -0.29
+SHAPES: Final[dict[Status, tuple[Piece, ...]]] = {
+    Status.IDLE: (Piece(arc(0.55), _LINE),),
+    Status.QUEUED: (Piece(arc(0.82), _LINE),),
+    Status.RUNNING: (Piece("M-.7 -.95L1 0L-.7 .95Z", "fill"),),
+    Status.WAITING: (Piece("M0 -1.08L1.08 0L0 1.08L-1.08 0Z", "fill"),),
+    Status.DONE: (Piece(arc(1), "fill"), Piece("M-.42 .02L-.1 .34L.46 -.32", _CUT)),
+    Status.FAILED: (
+        Piece("M-.92 -.92L.92 -.92L.92 .92L-.92 .92Z", "fill"),
+        Piece("M-.4 -.4L.4 .4M.4 -.4L-.4 .4", _CUT),
     ),
-    Status.EXITED: f'<circle r=".72" {_LINE}/><path d="M-.85 .85L.85 -.85" {_LINE}/>',
+    Status.UNDEFINED: (Piece("M1 0L.5 .87L-.5 .87L-1 0L-.5 -.87L.5 -.87Z", _LINE),),
+    Status.SUSPENDED: (Piece("M0 -.95L.95 0L0 .95L-.95 0Z", _LINE),),
+    Status.INTERRUPTED: (Piece("M-.8 -.95L-.22 -.95L-.22 .95L-.8 .95ZM.22 -.95L.8 -.95L.8 .95L.22 .95Z", "fill"),),
+    Status.RETRYING: (Piece(arc(0.8, 0, 290), _LINE), Piece("M.1 -1.25L.95 -.5L.08 -.17Z", "fill")),
+    Status.EXITED: (Piece(arc(0.72), _LINE), Piece("M-.85 .85L.85 -.85", _LINE)),
 }
 """Marks of size one around the origin."""
 TINTS: Final = {

@@ -1,7 +1,7 @@
 """What the agent graph is made of: nodes, waits, and the numbers of statuses and links.
 
 To add a status, add it to `Status` and to `status_number`; the numbers are the wire format, shared with the front end's
-`agent_graph_store.js`.
+`graph_store.js`.
 """
 
 from collections.abc import Mapping

@@ -82,12 +82,13 @@ class GraphTree:
         """Uid -> idempotency key -> the invocation that has it."""
         self._plans: dict[int, Plan] = {}
         self._given = 0
-        self._closed = False
+        self.closed = False
+        """Whether `close` was called."""
         self._undefined: frozenset[str] = frozenset()
 
     def close(self) -> None:
         """Follow those shown, and what they spawn, and nobody else that cells set to work from now on."""
-        self._closed, self._earlier = True, {}
+        self.closed, self._earlier = True, {}
 
     def mark_undefined(self, type_names: Collection[str]) -> None:
         """Agents of these types have no class yet: show those with work to do as `undefined`, and only those."""
@@ -105,7 +106,7 @@ class GraphTree:
         parent = self.by_uid.get(parent_uid)
         if parent is None and self._earlier:
             parent = self._recall(parent_uid, entry.wall)
-        if self._closed and (parent is None or parent.origin == ROOT):
+        if self.closed and (parent is None or parent.origin == ROOT):
             return None
         if parent is None:
             if (self.root is not None and uid != self.root) or uid in self.by_uid:

@@ -25,10 +25,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, ClassVar, Final, NamedTuple
 
+import msgspec
+
+from workbench.errors import DeadlockError
 from workbench.model import entries as e
 from workbench.model.entries import Entry
+from workbench.model.failure import decode_failure
 from workbench.views.graph import GraphView
 from workbench.views.graph_nodes import Earlier, GraphNode, Link, Origin, Status, Wait, status_number
+from workbench.views.ring import ring_of
 
 KEYFRAME: Final = 4096
 """Rows between two keyframes."""
@@ -59,6 +64,9 @@ class Row(IntEnum):
     """`c` is what the agent's work is called from now on."""
     MARK = 9
     """A process (`a`) took the session up: what was under way is rebuilt from the log."""
+    REFUSED = 10
+    """A call of `slot` was refused: its answer could never come, for the agents `a` and what that waits for wait for
+    `slot`; `a` is -1 for nobody shown. `b` is how many they are, `c` text of the cycle: a `Ring` as JSON."""
 
 
 class Reason(IntEnum):
@@ -108,7 +116,7 @@ class Promise(NamedTuple):
 
 
 # Members as plain numbers: looking up an enum's member costs as much as writing a row.
-_AGENT, _STATUS, _ARROW, _OPEN, _CLOSE, _PROMISE, _FORK, _REVERT, _LABEL, _MARK = (int(row) for row in Row)
+_AGENT, _STATUS, _ARROW, _OPEN, _CLOSE, _PROMISE, _FORK, _REVERT, _LABEL, _MARK, _REFUSED = (int(row) for row in Row)
 _CALL_BIT, _PROMISE_BIT, _TIMER_BIT, _STEP_BIT = (int(reason) for reason in Reason)
 _CALL, _REPLY, _TRIGGER, _COMPLETION, _FORKING, _SCHEDULE = (int(arrow) for arrow in Arrow)
 _BY_CALL: Final = int(Link.CALL)
@@ -163,11 +171,13 @@ class Tape:
         self._numbers: dict[str, int] = {"": 0}
         self._told: list[tuple[int, int, int]] = []  # by slot: `a`, `b` and `c` of the last STATUS row
         self._calls: dict[int, tuple[int, int]] = {}  # acceptance -> who sent it, `Arrow`
+        self._cells: dict[int, tuple[int, int]] = {}  # invocation by a cell -> slot of the cell, uid of who runs it
         self._ends: dict[int, int] = {}  # InvocationFinished not delivered yet -> whose
         self._completions: dict[int, int] = {}  # PromiseCompleted -> who did it
         self._promise_numbers: dict[Promise, int] = {}
         self._pending: dict[int, dict[int, int]] = {}  # uid -> index -> number, of promises not completed
         self._awaits: dict[int, dict[int, int]] = {}  # uid -> oplog index of the wait -> promise
+        self._slots: dict[str, int] = {}  # of the youngest incarnation of each id
         self._last = array("i")
         self._open: dict[int, int] = {}  # key of a link -> its OPEN row
         self._keyframes: list[Moment] = []
@@ -215,6 +225,11 @@ class Tape:
     def _row(self, entry: Entry, kind: int, slot: int, a: int, b: int, c: int, index: int = 0) -> None:
         self._new.append((entry.wall / 1e6, entry.seq, kind, slot, a, b, c, index))
 
+    def write(self, rows: Iterable[tuple[float, int, int, int, int, int, int, int]]) -> None:
+        """Rows that no entry made: for a tape that stands for another."""
+        self._new.extend(rows)
+        self._settle()
+
     def _settle(self) -> None:
         """New rows go into the columns, all at once: that is four times as fast as one by one."""
         if self._new:
@@ -238,6 +253,7 @@ class Tape:
         for node in self.view.nodes[len(self._told) :]:
             self._new.append((wall, seq, _AGENT, node.slot, node.parent, node.origin, self._text(node.agent_id), 0))
             self._told.append((0, 0, 0))
+            self._slots[node.agent_id] = node.slot
             self._last.append(-1)
 
     def _links(self, seq: int, wall: float) -> None:
@@ -299,21 +315,46 @@ class Tape:
             self._arrow(entry, node.slot, *call, entry.invocation)
             sender, kind = call
             if kind == _CALL and self.view.nodes[sender].parent < 0:
-                self._ends[-entry.invocation] = sender  # cells are given results by no entry
+                self._cells[entry.invocation] = sender, node.uid  # cells are given results by no entry
 
     def _finished(self, node: GraphNode, entry: Entry, _body: e.InvocationFinished) -> None:
         if node.uid in self._awaits:
             self._drop_awaits(node, entry)
-        caller = self._ends.pop(-entry.invocation, None)
-        if caller is not None:
+        caller, uid = self._cells.get(entry.invocation, (-1, 0))
+        if uid == node.uid:  # and no fork of it, whose result goes to nobody
+            del self._cells[entry.invocation]
             self._arrow(entry, caller, node.slot, _REPLY, entry.seq)
         else:
             self._ends[entry.seq] = node.slot
 
-    def _delivered(self, node: GraphNode, entry: Entry, _body: e.CallDelivered) -> None:
+    def _delivered(self, node: GraphNode, entry: Entry, body: e.CallDelivered) -> None:
+        if not body.ok:
+            self._refused(node, entry, body.value)
         sender = self._ends.get(entry.cause)
         if sender is not None:
             self._arrow(entry, node.slot, sender, _REPLY, entry.cause)
+
+    def _call_refused(self, node: GraphNode, entry: Entry, body: e.CallRefused) -> None:
+        self._refused(node, entry, body.failure)
+
+    def _refused(self, node: GraphNode, entry: Entry, value: bytes) -> None:
+        """An outcome that is a refused cycle of this agent's own; one that whom it called passes on was told before."""
+        try:
+            failure = decode_failure(value)
+            if failure.error_type != DeadlockError.__name__ or failure.agent_id != node.agent_id:
+                return
+            error = DeadlockError(*(failure.fields or ()))
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError, ZeroDivisionError):
+            return
+        ring = ring_of(error.cycle, error.edge)
+        text = self._text(msgspec.json.encode(ring).decode())
+        target = self._slots.get(error.cycle[0][0], -1)
+        self._row(entry, _REFUSED, node.slot, target, len(error.cycle), text, entry.index)
+
+    def _fired(self, _node: GraphNode, entry: Entry, _body: e.ScheduleFired) -> None:
+        call = self._calls.get(entry.seq)
+        if call is not None:
+            self._calls[entry.seq] = call[0], _SCHEDULE
 
     def _session_started(self, node: GraphNode, entry: Entry, body: e.SessionStarted) -> None:
         self._row(entry, _MARK, node.slot, body.pid & 0x7FFF_FFFF, 0, 0, entry.index)
@@ -405,6 +446,8 @@ class Tape:
         e.InvocationStarted: _started,
         e.InvocationFinished: _finished,
         e.CallDelivered: _delivered,
+        e.CallRefused: _call_refused,
+        e.ScheduleFired: _fired,
         e.SessionStarted: _session_started,
         e.AgentForked: _forked,
         e.AgentReverted: _reverted,

@@ -39,6 +39,10 @@ class ProgressLine:
             self._shown = text
             self._context.run(self._handle.update, self)
 
+    def pressed(self) -> bool:
+        """A line is cheap."""
+        return False
+
     def rest(self) -> None:
         """The display holds what a saved notebook shows already."""
 

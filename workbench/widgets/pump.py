@@ -3,8 +3,8 @@
 Traits and comms are not thread-safe, entries are committed on the runtime's thread, and a browser needs no more than
 20 pictures a second. So everything that leaves for the front end leaves from here: a *source* (the state behind one
 or several widgets) is asked to `advance` when somebody called `wake`, at most `RATE` times a second, and more seldom
-when advancing itself takes long; once nothing came for `REST` seconds it is asked to `rest`, once. With nothing to do
-the thread sleeps without a timeout; with nobody to serve it ends.
+when advancing takes long while the runtime is hard at work; once nothing came for `REST` seconds it is asked to `rest`,
+once. With nothing to do the thread sleeps without a timeout; with nobody to serve it ends.
 
 An exception in a source is shown: in its widgets (`fail`) and through `threading.excepthook`; the source is dropped,
 the others go on.
@@ -23,8 +23,8 @@ RATE: Final = 20
 """Most pictures a second."""
 REST: Final = 0.4
 """Seconds without news after which a picture counts as at rest."""
-SHARE: Final = 4
-"""After a turn that took long the pump pauses this many times as long: it takes a fifth of a core at most."""
+SHARE: Final = 19
+"""While the runtime is hard at work the pump pauses this many times as long as a turn took: it takes a twentieth."""
 
 
 class Source(Protocol):
@@ -32,6 +32,10 @@ class Source(Protocol):
 
     def advance(self) -> bool:
         """Take in what is new and send it; whether anything was new."""
+        ...
+
+    def pressed(self) -> bool:
+        """Whether the runtime is so hard at work that it should be left the time."""
         ...
 
     def rest(self) -> None:
@@ -130,7 +134,8 @@ class Pump:
                     self._thread = None
                     return
             took = perf_counter() - began
-            self._pace.wait(max(self._period - took, SHARE * took))
+            pressed = sum(source.pressed() for source in tuple(self._sources))  # all are asked: they measure
+            self._pace.wait(max(self._period - took, SHARE * took if pressed else 0))
             self._pace.clear()
 
     def _turn(self) -> bool:

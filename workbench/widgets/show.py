@@ -1,7 +1,7 @@
 """`wb.show` and `wb.trace`: run something and watch its agents."""
 
 from base64 import b64encode
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from html import escape
@@ -12,47 +12,56 @@ from IPython.display import display
 
 from workbench.core.nouns import ROOT_UID
 from workbench.model.agent_type import AgentType, registry
-from workbench.model.failure import decode_failure
+from workbench.questions.rows import one_of
 from workbench.runtime.opening import default_session
 from workbench.runtime.session import Session
 from workbench.views.earlier import earlier_agents
 from workbench.views.graph import Earlier
-from workbench.widgets.agent_graph import AgentGraph
+from workbench.widgets.dashboard import PANES, Dashboard
 
 
-def agent_graph(session: Session | None = None, *, since: int = 0) -> AgentGraph:
-    """The live agent graph of a session, as a widget.
+def dashboard(
+    session: Session | None = None, panes: Sequence[str] = PANES, *, tab: str = "", since: int = 0
+) -> Dashboard:
+    """The live views of a session, with one selection and one clock.
 
     Args:
         session: whose; the default session if none is given.
+        panes: which views; all by default.
+        tab: the view that is open first.
         since: show only agents that did something after this `seq`, and what they descend from; 0 shows all.
+
+    Raises:
+        SearchError: there is no such view.
     """
+    for name in (*panes, *([tab] if tab else [])):
+        one_of("view", name, PANES)
     session = session or default_session()
-    thread = session.thread
-    earlier = {} if since == 0 else thread.ask(lambda: earlier_agents(thread.state, since)).result()
-    return _graph(session, since, earlier)
+    earlier = {} if since == 0 else session.read(lambda state: earlier_agents(state, since))
+    return _shown(session, panes, tab, since, earlier)
 
 
-def graph_from_now(session: Session) -> AgentGraph:
-    """The live agent graph of what is done from now on."""
-    thread = session.thread
-    since, earlier = thread.ask(lambda: (thread.state.seq, earlier_agents(thread.state, thread.state.seq))).result()
-    return _graph(session, since, earlier)
+def agent_graph(session: Session | None = None, *, since: int = 0) -> Dashboard:
+    """The live agent graph of a session, by itself; the arguments are `dashboard`'s."""
+    return dashboard(session, ("graph",), since=since)
 
 
-def _graph(session: Session, since: int, earlier: Mapping[int, Earlier]) -> AgentGraph:
-    now = session.thread.clock.wall
-    graph = AgentGraph(session.feed, describe=describe_failure, since=since, earlier=earlier, now=now)
-    _mark_undefined(session, graph)
-    return graph
+def dashboard_from_now(session: Session) -> Dashboard:
+    """The live views of what is done from now on."""
+    since, earlier = session.read(lambda state: (state.seq, earlier_agents(state, state.seq)))
+    return _shown(session, PANES, "", since, earlier)
 
 
-def _mark_undefined(session: Session, graph: AgentGraph) -> None:
+def _shown(session: Session, panes: Sequence[str], tab: str, since: int, earlier: Mapping[int, Earlier]) -> Dashboard:
+    shown = Dashboard(session, panes, tab=tab, since=since, earlier=earlier)
+    _mark_undefined(session, shown)
+    return shown
+
+
+def _mark_undefined(session: Session, graph: Dashboard) -> None:
     """Show agents of an earlier process as undefined until the cell with their class has run."""
-    thread, shown = session.thread, ref(graph)
-    names: set[str] = thread.ask(
-        lambda: {a.type_name for a in thread.state.agents.values() if a.uid != ROOT_UID}
-    ).result()
+    shown = ref(graph)
+    names = session.read(lambda state: {a.type_name for a in state.agents.values() if a.uid != ROOT_UID})
 
     def look(_: AgentType | None = None) -> None:
         nonlocal names
@@ -67,19 +76,13 @@ def _mark_undefined(session: Session, graph: AgentGraph) -> None:
         look()
 
 
-def describe_failure(value: bytes) -> str:
-    """An encoded failure in one line, for the details of an agent."""
-    failure = decode_failure(value)
-    return f"{failure.error_type}: {failure.message}"
-
-
 class Still:
     """The picture of a graph without a widget: what a notebook shows that was saved, and opened with no kernel.
 
-    It stands right below the live graph, which hides it for as long as it lives (see `agent_graph.css`).
+    It stands right below the live graph, which hides it for as long as it lives (see `front/graph.css`).
     """
 
-    def __init__(self, graph: AgentGraph) -> None:
+    def __init__(self, graph: Dashboard) -> None:
         self._graph = graph
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -92,7 +95,7 @@ class Still:
         }
 
 
-def display_graph(graph: AgentGraph) -> None:
+def display_dashboard(graph: Dashboard) -> None:
     """Display a live graph in a cell, and below it the picture that stays when the graph cannot live."""
     display(graph)
     still = Still(graph)
@@ -103,15 +106,15 @@ def display_graph(graph: AgentGraph) -> None:
 
 
 @contextmanager
-def trace(session: Session | None = None) -> Iterator[AgentGraph]:
+def trace(session: Session | None = None) -> Iterator[Dashboard]:
     """Show the agents that a block of code sets to work, live: `with wb.trace(): ...`.
 
     The picture stays, in its last state, when the block raises or is interrupted, and in the saved notebook. Agents
     that go on after the block are followed until they end.
     """
     session = session or default_session()
-    graph = graph_from_now(session)
-    display_graph(graph)
+    graph = dashboard_from_now(session)
+    display_dashboard(graph)
     try:
         yield graph
     finally:

@@ -61,10 +61,12 @@ class Tape:
 
     def path(self, accepted: Entry, now: float = 0, *, uid: int = 0, after: int = 0) -> CriticalPath:
         """The critical path of an invocation; `after` cuts off what a cap would."""
-        assert isinstance(accepted.body, e.CallMade)
         entries = self.entries[max(accepted.seq - 1, after) :]
-        window = Window(entries, lambda number: self.names[number])
-        return critical_path(window, uid or accepted.body.target, accepted, round(now * SECOND))
+        window = Window(entries, lambda number: self.names[number], lambda seq: self.entries[seq - 1])
+        if not uid:
+            assert isinstance(accepted.body, e.CallMade)
+            uid = accepted.body.target
+        return critical_path(window, uid, accepted, round(now * SECOND))
 
 
 def assert_whole(path: CriticalPath) -> None:
@@ -148,7 +150,10 @@ def test_what_a_queue_waited_for() -> None:
     tape.finish(7, boss)
     path = tape.path(accepted)
     assert told(path) == [("Worker()", "queued", 5.0), ("Worker()", "running", 1.0)]
-    assert path.segments[0].what == "queued behind another invocation"  # `long` was accepted before the window
+    assert path.segments[0].what == "queued behind long"
+    blind = Window(tape.entries[accepted.seq - 1 :], lambda number: tape.names[number])
+    path = critical_path(blind, boss, accepted, 0)
+    assert path.segments[0].what == "queued behind another invocation"  # it was accepted before the window
 
 
 def test_a_promise_leads_to_whoever_completed_it() -> None:
@@ -326,6 +331,22 @@ def test_entries_that_were_not_read() -> None:
     cut = told(tape.path(accepted, after=len(tape.entries) - 5))
     assert cut[1:] == whole[-len(cut) + 1 :]
     assert cut[0] == ("Boss()", "earlier", 16.0)
+
+
+def test_a_scheduled_invocation_has_a_method() -> None:
+    """The parts of an invocation that a schedule brought are told with its method."""
+    tape = Tape()
+    worker = tape.agent("Worker")
+    plan = tape.put(0, ROOT_UID, e.CallScheduled("Worker()", "nap", b"\x90", 5 * SECOND))
+    fired = tape.put(5, worker, e.ScheduleFired(plan.seq), plan.seq)
+    tape.put(6, worker, e.InvocationStarted("nap", b"\x90"), fired.seq, fired.seq)
+    tape.running[worker] = fired.seq
+    timer = tape.put(6, worker, e.TimerSet(8 * SECOND))
+    tape.put(8, worker, e.TimerFired(timer.index), timer.seq)
+    tape.finish(8, worker)
+    path = tape.path(fired, uid=worker)
+    assert path.method == "nap"
+    assert [(s.method, s.kind, s.seconds) for s in path.segments] == [("nap", "queued", 1.0), ("nap", "timer", 2.0)]
 
 
 # ---- any history ---------------------------------------------------------------------------------------------------

@@ -1,96 +1,27 @@
 // @ts-check
-// The live agent graph in the page: one Hub per model talks to the kernel, one View per place where it is shown.
-import { CALL, EXITED, FORKED, INTERRUPTED, PROMISE, QUEUED, READING_ORDER, ROOT, STATUS, Store, TRIGGER, describeCounts, describeTime, isBusy, isLoud } from "./agent_graph_store.js";
-import { Layout } from "./agent_graph_layout.js";
-import { FORK_STROKE, Painter, STROKES, drawShape } from "./agent_graph_paint.js";
+// The agent graph in the page: what it shows, and the hands on it.
+import { CALL, EXITED, FORKED, INTERRUPTED, PROMISE, QUEUED, READING_ORDER, ROOT, STATUS, Store, TRIGGER, describeCounts, describeTime, isBusy, isLoud } from "./graph_store.js";
+import { Layout } from "./graph_layout.js";
+import { FORK_STROKE, Painter, STROKES, drawShape } from "./graph_paint.js";
 
-const TICK_MS = 500, PATIENCE_MS = 1000, SPEAK_MS = 2000, REFOLD_MS = 500, SPARK_MS = 600, TABLE_ROWS = 200, MOST_SPARKS = 40, CARD_W = 276;
+const TICK_MS = 500, SPEAK_MS = 2000, REFOLD_MS = 500, SPARK_MS = 600, TABLE_ROWS = 200, MOST_SPARKS = 40, CARD_W = 276;
 
-/** @typedef {{get(name: string): any, set(name: string, value: any): void, save_changes(): void, send(content: any): void, on(name: string, f: Function): void, off(name: string, f?: Function): void}} Model */
-
-/** What all views of one model share: the store, and the line to the kernel. */
-export class Hub {
-  /** @param {Model} model */
-  constructor(model) {
-    this.model = model;
-    this.store = new Store();
-    /** @type {Set<View>} */ this.views = new Set();
-    this.live = false; // a packet came from a running kernel
-    this.quiet = false; // a question was not answered in time
-    this.trouble = "";
-    this.asked = 0;
-    this.onMessage = this.onMessage.bind(this);
-    this.onState = () => { if (!this.live) this.load(); };
-    model.on("msg:custom", this.onMessage);
-    model.on("change:state", this.onState);
-    this.load();
-    this.ask({ t: "hello" });
-  }
-
-  /** Show the state saved with the notebook. */
-  load() {
-    const saved = this.model.get("state");
-    if (!saved?.head || !saved.data) return;
-    const data = saved.data instanceof DataView ? saved.data : new DataView(saved.data.buffer ?? saved.data);
-    const change = this.store.apply({ ...saved.head, t: "snapshot" }, data);
-    if (saved.head.hidden) this.store.seq = -1; // shortened: live deltas must follow a live snapshot
-    for (const view of this.views) view.take(change);
-  }
-
-  /** @param {any} message @param {DataView[]} buffers */
-  onMessage(message, buffers) {
-    if (message.t === "snapshot" || message.t === "delta") {
-      if (message.t === "snapshot") this.answered();
-      const change = this.store.apply(message, buffers[0]);
-      if (!change) { this.ask({ t: "hello" }); return; }
-      this.live = true;
-      for (const view of this.views) view.take(change);
-    } else if (message.t === "details") {
-      this.answered();
-      for (const view of this.views) view.showDetails(message.slot, message.details);
-    } else if (message.t === "error") {
-      this.trouble = String(message.text);
-      for (const view of this.views) view.badge();
-    } else if (message.t === "pong") this.answered();
-  }
-
-  /** Ask the kernel; when nothing answers within a second, say so. @param {any} question */
-  ask(question) {
-    if (this.asked && question.t === "hello" && this.hello) return;
-    this.hello = question.t === "hello";
-    clearTimeout(this.asked);
-    this.asked = /** @type {any} */ (setTimeout(() => { this.asked = 0; this.quiet = true; for (const view of this.views) view.badge(); }, PATIENCE_MS));
-    try { this.model.send(question); } catch { /* no kernel: the timer says so */ }
-  }
-
-  answered() {
-    clearTimeout(this.asked);
-    this.asked = 0;
-    if (this.quiet) { this.quiet = false; for (const view of this.views) view.badge(); }
-  }
-
-  close() {
-    clearTimeout(this.asked);
-    this.model.off("msg:custom", this.onMessage);
-    this.model.off("change:state", this.onState);
-  }
-}
+/** Whose the graph is: what it asks, and what it is told. @typedef {{store: Store, views: Set<View>, live: boolean, ask(question: {t: string, slot: number}): void, selected(): string[], select(ids: string[]): void}} Owner */
 
 /** @template {keyof HTMLElementTagNameMap} K @param {K} tag @param {string} name @param {string} [text] @returns {HTMLElementTagNameMap[K]} */
-function make(tag, name, text) {
+export function make(tag, name, text) {
   const node = document.createElement(tag);
   node.className = name;
   if (text !== undefined) node.textContent = text;
   return node;
 }
 
-/** The graph in one output cell. */
+/** The graph in one place. */
 export class View {
   stage = make("div", "wb-stage");
   canvases = ["edges", "links", "nodes", "over"].map((name) => make("canvas", `wb-layer wb-${name}`));
   tip = make("div", "wb-tip");
   card = make("aside", "wb-card");
-  note = make("div", "wb-note");
   foot = make("div", "wb-foot");
   status = make("div", "wb-unseen");
   voice = make("div", "wb-unseen");
@@ -115,7 +46,7 @@ export class View {
   /** @type {[HTMLElement, () => string][]} texts of the card that change with time alone */ clocks = [];
   refolding = 0;
 
-  /** @param {Hub} hub @param {HTMLElement} el */
+  /** @param {Owner} hub @param {HTMLElement} el */
   constructor(hub, el) {
     this.hub = hub;
     this.store = hub.store;
@@ -134,7 +65,6 @@ export class View {
     hub.views.add(this);
     this.layout.rebuild();
     this.reselect();
-    this.badge();
   }
 
   build() {
@@ -144,7 +74,7 @@ export class View {
     stage.setAttribute("role", "application");
     stage.setAttribute("aria-label", "Agent graph. Arrow keys walk the tree, Enter opens details or a band, plus and minus zoom, F fits.");
     this.card.setAttribute("aria-label", "Agent details");
-    this.tip.hidden = this.card.hidden = this.note.hidden = true;
+    this.tip.hidden = this.card.hidden = true;
     const tools = make("div", "wb-tools");
     for (const [sign, title, act] of /** @type {[string, string, () => void][]} */ ([["+", "Zoom in (+)", () => this.zoom(1.25)], ["−", "Zoom out (-)", () => this.zoom(0.8)], ["⤢", "Fit all in (F)", () => this.fit()]])) {
       const button = make("button", "wb-tool", sign);
@@ -155,7 +85,7 @@ export class View {
       tools.append(button);
     }
     this.canvases.forEach((canvas) => canvas.setAttribute("aria-hidden", "true"));
-    stage.append(...this.canvases, this.tip, tools, this.card, this.note);
+    stage.append(...this.canvases, this.tip, tools, this.card);
     this.foot.setAttribute("aria-hidden", "true");
     this.status.setAttribute("role", "status");
     this.voice.setAttribute("aria-live", "polite");
@@ -207,9 +137,7 @@ export class View {
     this.on(this.el, "transitionend", (e) => { if (e.target === this.el) repaint(); });
     const theme = new MutationObserver(repaint);
     for (const node of [document.documentElement, document.body]) theme.observe(node, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class", "data-theme", "style"] });
-    const selection = () => this.reselect();
-    this.hub.model.on("change:selected", selection);
-    this.undo.push(() => resize.disconnect(), () => theme.disconnect(), () => this.hub.model.off("change:selected", selection));
+    this.undo.push(() => resize.disconnect(), () => theme.disconnect());
     repaint();
   }
 
@@ -226,7 +154,7 @@ export class View {
 
   // ---- data in -----------------------------------------------------------------------------------------------------
 
-  /** @param {import("./agent_graph_store.js").Change | null} change */
+  /** @param {import("./graph_store.js").Change | null} change */
   take(change) {
     if (!change) return;
     const { layout, store } = this, before = layout.placed;
@@ -272,8 +200,7 @@ export class View {
   }
 
   reselect() {
-    const ids = /** @type {string[]} */ (this.hub.model.get("selected") ?? []);
-    this.selected = new Set(ids.map((id) => this.store.slotOf(id)).filter((slot) => slot >= 0));
+    this.selected = new Set(this.hub.selected().map((id) => this.store.slotOf(id)).filter((slot) => slot >= 0));
     this.overStale = true;
     this.want();
   }
@@ -372,14 +299,6 @@ export class View {
     painter.resize(w, h, ratio);
     if (!this.steered) painter.fit();
     return true;
-  }
-
-  badge() {
-    const { hub } = this;
-    const text = hub.trouble ? `This view has stopped: ${hub.trouble}` : !hub.quiet ? "" : hub.live ? "kernel busy" : this.store.n ? "saved picture, no kernel answers" : "kernel busy";
-    setText(this.note, text);
-    this.note.hidden = !text;
-    this.note.classList.toggle("wb-bad", !!hub.trouble);
   }
 
   // ---- hands -------------------------------------------------------------------------------------------------------
@@ -516,9 +435,7 @@ export class View {
     this.focus = slot;
     this.onBand = false;
     if (slot < 0) this.hide();
-    const { model } = this.hub;
-    model.set("selected", [...this.selected].map((s) => this.store.ids[s]));
-    model.save_changes();
+    this.hub.select([...this.selected].map((s) => this.store.ids[s]));
     this.overStale = true;
     this.want();
   }
@@ -704,23 +621,6 @@ function urgency(status) {
 }
 
 /** @param {HTMLElement} node @param {string} text */
-function setText(node, text) {
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
-
-export default () => {
-  /** @type {Hub} */ let hub;
-  return {
-    /** @param {{model: Model}} context */
-    initialize({ model }) {
-      hub = new Hub(model);
-      return () => hub.close();
-    },
-    /** @param {{el: HTMLElement}} context */
-    render({ el }) {
-      const view = new View(hub, el);
-      /** @type {any} */ (el).wbView = view; // for tests
-      return () => view.close();
-    },
-  };
-};

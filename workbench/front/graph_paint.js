@@ -1,8 +1,8 @@
 // @ts-check
 // Pixels. Four canvases lie over each other: the tree's edges, the links (open calls and waits), the nodes, and an overlay
 // (focus, selection, what just changed). A node is a sprite per status, so a change of status redraws one small rectangle.
-import { CALL, COMPLETION, DONE, EXITED, FAILED, FORKED, IDLE, INTERRUPTED, PROMISE, QUEUED, READING_ORDER, RETRYING, ROOT, RUNNING, STATUS, SUSPENDED, TRIGGER, UNDEFINED, WAITING, describeCounts } from "./agent_graph_store.js";
-import { CHIP, CHIP_H, CHIP_W, COLUMN, DOT, DOTTED, ROW } from "./agent_graph_layout.js";
+import { CALL, COMPLETION, DONE, EXITED, FAILED, FORKED, IDLE, INTERRUPTED, PROMISE, QUEUED, READING_ORDER, RETRYING, ROOT, RUNNING, STATUS, SUSPENDED, TRIGGER, UNDEFINED, WAITING, describeCounts } from "./graph_store.js";
+import { CHIP, CHIP_H, CHIP_W, COLUMN, DOT, DOTTED, ROW } from "./graph_layout.js";
 
 /** Okabe and Ito's colours, told apart by all kinds of eyes; on dark ground blue is the lighter one, and their black is white. By status. */
 const LIGHT = ["#8a8a8a", "#757575", "#0072b2", "#d98c00", "#009e73", "#d55e00", "#b0609a", "#d98c00", "#3c3c3c", "#948200", "#9a9a9a"];
@@ -71,6 +71,28 @@ function box(g, x, y, w, h, r) {
   g.roundRect(x, y, w, h, Math.min(r, w / 2, h / 2));
 }
 
+/** @typedef {{dark: boolean, colours: string[], ground: string, chip: string, ink: string, faint: string, edge: string, line: string, brand: string, font: string}} Theme */
+
+/** JupyterLab's colours as they are where an element stands; `colours` are those of the statuses. @param {HTMLElement} el @returns {Theme} */
+export function readTheme(el) {
+  const style = getComputedStyle(el);
+  /** @param {string} name @param {string} other */
+  const read = (name, other) => style.getPropertyValue(name).trim() || other;
+  const ground = read("--jp-layout-color0", "#ffffff"), dark = isDark(ground);
+  return {
+    dark,
+    colours: dark ? DARK : LIGHT,
+    ground,
+    chip: dark ? read("--jp-layout-color1", "#222") : ground,
+    ink: read("--jp-ui-font-color0", dark ? "#eee" : "#1c1c1c"),
+    faint: read("--jp-ui-font-color2", dark ? "#aaa" : "#666"),
+    edge: dark ? "#5a5f66" : "#b9bec5",
+    line: read("--jp-border-color2", dark ? "#444" : "#ddd"),
+    brand: read("--jp-brand-color1", "#1976d2"),
+    font: read("--jp-ui-font-family", "system-ui, sans-serif"),
+  };
+}
+
 /** @typedef {{x: number, y: number, w: number, h: number}} Anchor */
 
 /** Where the world lies on the screen: `u = x * kx + this.x`, `v = y * k + this.y`. A tall graph is stretched, so that names fit. */
@@ -87,8 +109,8 @@ export class Camera {
 
 export class Painter {
   /**
-   * @param {import("./agent_graph_store.js").Store} store
-   * @param {import("./agent_graph_layout.js").Layout} layout
+   * @param {import("./graph_store.js").Store} store
+   * @param {import("./graph_layout.js").Layout} layout
    * @param {HTMLCanvasElement[]} canvases edges, links, nodes, overlay
    */
   constructor(store, layout, canvases) {
@@ -105,26 +127,13 @@ export class Painter {
     /** @type {Map<string, HTMLCanvasElement>} */ this.sprites = new Map();
     /** @type {Map<string, string>} */ this.cut = new Map();
     this.colours = LIGHT;
-    this.tone = { ground: "#fff", chip: "#fff", ink: "#222", faint: "#777", edge: "#c8c8c8", line: "#ddd", brand: "#1976d2", font: "sans-serif" };
+    /** @type {Theme} */ this.tone = { dark: false, colours: LIGHT, ground: "#fff", chip: "#fff", ink: "#222", faint: "#777", edge: "#c8c8c8", line: "#ddd", brand: "#1976d2", font: "sans-serif" };
   }
 
   /** Read JupyterLab's colours. @param {HTMLElement} el */
   theme(el) {
-    const style = getComputedStyle(el);
-    /** @param {string} name @param {string} other */
-    const read = (name, other) => style.getPropertyValue(name).trim() || other;
-    const ground = read("--jp-layout-color0", "#ffffff"), dark = isDark(ground);
-    this.colours = dark ? DARK : LIGHT;
-    this.tone = {
-      ground,
-      chip: dark ? read("--jp-layout-color1", "#222") : ground,
-      ink: read("--jp-ui-font-color0", dark ? "#eee" : "#1c1c1c"),
-      faint: read("--jp-ui-font-color2", dark ? "#aaa" : "#666"),
-      edge: dark ? "#5a5f66" : "#b9bec5",
-      line: read("--jp-border-color2", dark ? "#444" : "#ddd"),
-      brand: read("--jp-brand-color1", "#1976d2"),
-      font: read("--jp-ui-font-family", "system-ui, sans-serif"),
-    };
+    this.tone = readTheme(el);
+    this.colours = this.tone.colours;
     this.sprites.clear();
   }
 

@@ -3,7 +3,7 @@
 // right. Families (children of one parent) are placed as runs of rows, in reading order; a node, once placed, stays, until
 // the reader folds or expands something. More than FOLD siblings become a band: the failed, the interrupted and the slowest
 // stand under it.
-import { QUEUED, RETRYING, isBusy, isLoud } from "./agent_graph_store.js";
+import { QUEUED, RETRYING, isBusy, isLoud } from "./graph_store.js";
 
 export const FOLD = 50;
 /** World units: pitch of columns, what a new depth adds to it, pitch of rows, size of a chip, pitch of an open band's dots. */
@@ -32,7 +32,7 @@ export class Layout {
   /** @type {Map<number, Run[]>} */ runs = new Map();
   /** @type {Map<number, Band>} */ bands = new Map();
 
-  /** @param {import("./agent_graph_store.js").Store} store */
+  /** @param {import("./graph_store.js").Store} store */
   constructor(store) {
     this.store = store;
     /** @type {Set<number>} parents whose bands are open; survives rebuilding */
