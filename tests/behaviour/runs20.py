@@ -75,17 +75,16 @@ class Stage:
         Worker.get(99).hold.trigger()
         self.until("Worker(99)", "step")
 
-    def until(self, agent: str, kind: str) -> None:
-        """Wait until an agent waits for something of this kind."""
-        self.eventually(lambda: self.session.why(agent).links[0].kind == kind if self.knows(agent) else False)
+    def until(self, agent: str, kind: str, what: str = "") -> None:
+        """Wait until an agent waits for something of this kind, and of this name if there is one."""
 
-    def knows(self, agent: str) -> bool:
-        """Whether there is such an agent."""
-        return agent in self.session.agent_ids(agent.partition("(")[0])
+        def waits() -> bool:
+            if agent not in self.session.agent_ids(agent.partition("(")[0]):
+                return False
+            link = self.session.why(agent).links[0]
+            return link.kind == kind and what in ("", link.what)
 
-    def eventually(self, condition: Callable[[], bool]) -> None:
-        """Wait for what another thread brings about."""
-        until(condition)
+        until(waits)
 
     def forks(self) -> list[str]:
         """All forks, once everything rests, in the order in which they were made."""
@@ -366,7 +365,8 @@ def slow_child(stage: Stage) -> None:
     session = stage.session
     stage.freeze()
     Boss.get().naps.trigger([1.0, 7.0, 2.0])
-    stage.until("Worker(3)", "timer")
+    for n in (1, 2, 3):
+        stage.until(f"Worker({n})", "timer")
     found = session.why(Boss.get())
     due = [link.what for link in found.links if link.kind == "timer"]
     stage.answer(
@@ -605,7 +605,8 @@ def promise_by_a_third(stage: Stage) -> None:
     session = stage.session
     stage.freeze()
     Boss.get().entrust.trigger([2.0, 3.0])
-    stage.until("Worker(3)", "timer")
+    for n in (2, 3):
+        stage.until(f"Worker({n})", "timer")
     found = session.why(Boss.get())
     [promise] = session.promises("pending")
     stage.answer(WAITING, links(found)[0], (B, "promise", str(promise.promise_id)))
@@ -822,9 +823,9 @@ def saga_and_region(stage: Stage) -> None:
     tries.clear()
     gate.clear()
     Worker.get(1).region.trigger()
-    stage.until("Worker(1)", "step")
+    stage.until("Worker(1)", "step", "stand")
     session.simulate_crash()
-    stage.until("Worker(1)", "step")
+    stage.until("Worker(1)", "step", "stand")
     stage.answer(WAITING, links(session.why("Worker(1)")), [("Worker(1)", "step", "stand")])
     gate.set()
     stage.rest()

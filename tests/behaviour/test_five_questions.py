@@ -36,6 +36,6 @@ def test_five_questions(stage: Stage, run: Callable[[Stage], None]) -> None:
     ]
 
 
-def test_twenty_runs_and_all_five_questions() -> None:
-    """There are twenty different runs."""
+def test_there_are_twenty_runs() -> None:
+    """The runs are twenty, each under a name of its own."""
     assert len({run.__name__ for run in RUNS}) == 20

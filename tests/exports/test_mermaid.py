@@ -66,7 +66,7 @@ def tapes() -> list[Tape]:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_is_letters_and_codes_and_reads_as_it_was(text: str) -> None:
-    """Each sign that could mean something is a code, what is shown is the text in one line, and it is never too long."""
+    """Each sign that could mean something is a code; what is shown is the text, in one line that is not too long."""
     made = mermaid.encoded(text)
     assert re.fullmatch(TEXT, made)
     assert decoded(made) == fitted(printable(text), 48)

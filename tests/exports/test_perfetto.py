@@ -1,4 +1,4 @@
-"""Traces for Perfetto: slices that nest, arrows with both ends, times that never run back, read as its importer does."""
+"""Traces for Perfetto, read as its importer does: slices nest, arrows have both ends, times never run back."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_times_are_whole_and_run_forward(trace: Event) -> None:
     assert trace["displayTimeUnit"] == "ms"
 
 
-def test_slices_of_a_thread_nest(trace: Event) -> None:
-    """Two slices of one thread lie one in the other, or one after the other."""
+def assert_nested(trace: Event) -> None:
+    """Assert that two slices of one thread lie one in the other, or one after the other."""
     for slices in by_thread(of(trace, "X")).values():
         open_until: list[int] = []
         for piece in sorted(slices, key=lambda x: (x["ts"], -x["dur"])):
@@ -79,8 +79,8 @@ def test_slices_of_a_thread_nest(trace: Event) -> None:
             open_until.append(piece["ts"] + piece["dur"])
 
 
-def test_flows_bind_to_the_slices_of_their_messages(trace: Event) -> None:
-    """Each flow has a beginning and an end, no later one than the other, and an importer binds both to messages.
+def assert_bound(trace: Event) -> None:
+    """Assert that an importer binds both ends of each flow to the slices of its message.
 
     It reads by time, then by place in the file, and binds to the slice of the thread that began last.
     """
@@ -92,16 +92,29 @@ def test_flows_bind_to_the_slices_of_their_messages(trace: Event) -> None:
             begun[thread] = event
         elif event["ph"] in ("s", "f"):
             flows[event["id"]].append((event, begun[thread]))
-    for ends in flows.values():
-        (start, sent), (end, received) = ends
+    for (start, sent), (end, received) in flows.values():
         assert (start["ph"], end["ph"], end["bp"]) == ("s", "f", "e")
         assert (start["name"], start["cat"]) == (end["name"], end["cat"])
         assert start["ts"] <= end["ts"]
         assert sent["cat"] == received["cat"] == "message"
-        assert sent["ts"] == start["ts"] <= sent["ts"] + sent["dur"]
-        assert received["ts"] == end["ts"]
+        assert (sent["ts"], received["ts"]) == (start["ts"], end["ts"])
         assert sent["args"]["agent"] in received["args"]["from"]
         assert received["args"]["agent"] in sent["args"]["to"]
+
+
+def test_slices_nest_and_flows_have_both_ends(trace: Event) -> None:
+    """Slices of a thread nest; each flow begins and ends in a slice of its message, the end no earlier."""
+    assert_nested(trace)
+    assert_bound(trace)
+
+
+def test_slices_nest_and_flows_have_both_ends_at_any_moment() -> None:
+    """The same holds of the trace at each entry of a session that used every verb."""
+    tape = tape_of(every_verb())
+    for seq in range(tape.last_seq + 1):
+        trace = perfetto.trace(tape, tape.moment(seq))
+        assert_nested(trace)
+        assert_bound(trace)
 
 
 def test_threads_and_processes_have_names(trace: Event) -> None:
@@ -171,7 +184,10 @@ def test_each_tree_is_a_process() -> None:
     trace = trace_of(log.entries)
     threads = {x["args"]["name"]: x["pid"] for x in of(trace, "M") if x["name"] == "thread_name"}
     processes = {x["pid"]: x["args"]["name"] for x in of(trace, "M") if x["name"] == "process_name"}
-    assert processes == {threads["Session()"]: "cells, and agents on their own", threads["Coordinator()"]: "Coordinator()"}
+    assert processes == {
+        threads["Session()"]: "cells, and agents on their own",
+        threads["Coordinator()"]: "Coordinator()",
+    }
     assert threads["Alone()"] == threads["Session()"]
     assert {threads[f"Worker({i})"] for i in range(3)} == {threads["Coordinator()"]}
     assert lone

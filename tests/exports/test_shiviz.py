@@ -220,7 +220,7 @@ def test_same_name_is_given_once() -> None:
     run = Run()
     for _ in range(3):
         run.step(0, 0, 0)
-    names = {uid: name for uid, name in zip(run.last, ("a b", "a_b", "a\tb", "a b"), strict=True)}
+    names = dict(zip(run.last, ("a b", "a_b", "a\tb", "a b"), strict=True))
     found = assert_reads(shiviz.log(run.entries, names), run.entries)
     assert [event["host"] for event in found] == ["a_b", "a_b#2", "a\\tb", "a_b#4"]
 

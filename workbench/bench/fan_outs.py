@@ -4,7 +4,6 @@ import asyncio
 import gc
 import resource
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -16,9 +15,6 @@ from workbench.bench.goals import Compare, Figures, Goal, Run, Workload
 from workbench.bench.processes import python_json
 from workbench.runtime.opening import start
 from workbench.runtime.running import run
-from workbench.runtime.session import Session
-from workbench.views.graph import GraphView
-from workbench.views.graph_packet import GraphPackets
 
 WARM_UP = 50
 """Children that are called before the clock starts, on each side."""
@@ -136,40 +132,6 @@ def promises(count: int) -> Workload:
     return Workload("promises", "promises completed by fire-and-forget children", runs, goals)
 
 
-class _Viewer:
-    """A live view as the dashboard has it: woken by the feed, at most 20 packets a second, on a thread of its own."""
-
-    def __init__(self, session: Session) -> None:
-        self.view = GraphView()
-        self._packets = GraphPackets(self.view)
-        self._feed = session.feed
-        self._news = threading.Event()
-        self._over = False
-        self._thread = threading.Thread(target=self._run, name="bench-view")
-        self._undo = self._feed.subscribe(self._news.set)
-        self._thread.start()
-
-    def _advance(self) -> None:
-        self.view.apply(self._feed.read(self.view.seq))
-        self._packets.delta_since(self._packets.version)
-
-    def _run(self) -> None:
-        while not self._over:
-            self._news.wait()
-            self._news.clear()
-            began = time.perf_counter()
-            self._advance()
-            took = time.perf_counter() - began
-            time.sleep(max(0.05 - took, 4 * took))
-
-    def close(self) -> None:
-        self._undo()
-        self._over = True
-        self._news.set()
-        self._thread.join()
-        self._advance()
-
-
 VIEWED_TURNS = 5
 """Fan-outs that follow each other while a view looks: in a single one, most is folded after the clock has stopped."""
 
@@ -179,10 +141,10 @@ def view_tax(count: int) -> Workload:
 
     def seen(folder: Path) -> Figures:
         with start(folder / "seen.db") as session:
-            viewer = _Viewer(session)
+            dashboard = session.dashboard()
             took = _timed_turns(count)
-            viewer.close()
-            assert len(viewer.view.nodes) > count
+            assert len(dashboard.at().nodes) > count
+            dashboard.close()
         return {"seen": count / took}
 
     def unseen(folder: Path) -> Figures:

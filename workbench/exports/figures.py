@@ -1,7 +1,7 @@
 """Still pictures as matplotlib figures, for papers: the same marks as in the SVG of a notebook.
 
-The figure belongs to nobody: it is made without `pyplot`, so no window, no global state and no style sheet has a part in
-it. In PDF and SVG its text stays text. What an agent is called is shown letter by letter: a `$` begins no formula.
+The figure belongs to nobody: it is made without `pyplot`, so no window, no global state and no style sheet has a part
+in it. In PDF and SVG its text stays text. What an agent is called is shown letter by letter: a `$` begins no formula.
 """
 
 import re
@@ -20,7 +20,7 @@ from matplotlib.transforms import Affine2D
 
 from workbench.views.drawing import GROUND, Drawing, Path, Rect, Shape, Text, flat
 from workbench.views.graph_looks import COLOURS, SHAPES
-from workbench.views.lettering import plain, text_width
+from workbench.views.lettering import plain
 
 PIXELS_PER_INCH: Final = 96.0
 _POINTS: Final = 72.0 / PIXELS_PER_INCH
@@ -36,11 +36,19 @@ _REST: Final = (
     "Noto Sans Symbols",
 )
 """Families for the letters that the others lack."""
-_KEPT: Final = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "workbench", "text.usetex": False}
+_KEPT: Final[dict[Any, Any]] = {
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
+    "path.sketch": None,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "workbench",
+    "text.usetex": False,
+}
 _ROUND: Final = 0.5523
 _COMMAND: Final = re.compile(r"([MLCZ])([^MLCZ]*)")
 _NUMBER: Final = re.compile(r"-?(?:\d+\.?\d*|\.\d+)")
-_CODES: Final = {"M": (Outline.MOVETO,), "L": (Outline.LINETO,), "C": (Outline.CURVE4,) * 3}
+_CODES: Final[dict[str, tuple[Any, ...]]] = {"M": (Outline.MOVETO,), "L": (Outline.LINETO,), "C": (Outline.CURVE4,) * 3}
 
 
 @contextmanager
@@ -73,7 +81,6 @@ def figure(drawing: Drawing) -> Figure:
             figsize=(drawing.width * scale / PIXELS_PER_INCH, drawing.height * scale / PIXELS_PER_INCH),
             dpi=2 * PIXELS_PER_INCH,
             facecolor=GROUND,
-            layout="none",
         )
         axes = sheet.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
@@ -166,9 +173,9 @@ class _Painter:
 
 
 def outline(d: str) -> Outline:
-    """matplotlib's form of a path of absolute `M`, `L`, `C` and `Z`."""
+    """What matplotlib makes of a path of absolute `M`, `L`, `C` and `Z`."""
     points: list[tuple[float, float]] = []
-    codes: list[int] = []
+    codes: list[Any] = []
     for command, rest in _COMMAND.findall(d):
         if command == "Z":
             points.append((0.0, 0.0))

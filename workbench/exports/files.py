@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.exports import pictures
 from workbench.exports.answers import Answers
+from workbench.exports.figures import figure as figure_of
 from workbench.exports.page import page
 from workbench.exports.saving import mermaid_text, save_perfetto, save_shiviz, tape_of, write
 from workbench.runtime.viewed import Viewed
@@ -33,7 +34,7 @@ class Snapshot:
 def figure(session: Viewed, kind: str, at: int | None, *, of: object = None) -> "Figure":
     """See `Viewed.figure`."""
     critical = None if of is None else session.critical_path(of).segments
-    return pictures.figure(tape_of(session, at), kind, critical, session)
+    return figure_of(pictures.drawing(tape_of(session, at), kind, critical, session))
 
 
 def snapshot(session: Viewed, kind: str, at: int | None) -> Snapshot:

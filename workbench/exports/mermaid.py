@@ -30,6 +30,8 @@ _MOST_NODES: Final = 230
 """Each may have a line from its maker, and one to those below it that are left out."""
 _WIDTH: Final = 48
 """Columns of a name."""
+_NARROW: Final = 28
+"""Columns of a name where names stand beside each other."""
 _MARKERS: Final = "ﬂß"
 """Letters that Mermaid marks entity codes with while it works."""
 _PARTED: Final = "$:\\¶" + _MARKERS
@@ -85,8 +87,8 @@ def graph(tape: Tape, moment: Moment, *, most: int = MOST_AGENTS) -> str:
     Args:
         tape: the rows.
         moment: when.
-        most: agents to show, 230 at most; of more, those that need a look, then the busy ones, then the oldest, each with those that
-            it descends from. The others are counted below the agent that they descend from.
+        most: agents to show, 230 at most; of more, those that need a look, then the busy ones, then the oldest, each
+            with those that it descends from. The others are counted below the agent that they descend from.
     """
     return _within(lambda number: "\n".join(_graph(tape, moment, number)) + "\n", min(most, _MOST_NODES))
 
@@ -206,7 +208,7 @@ def _sequence(tape: Tape, moment: Moment, sent: list[Message], most: int) -> Ite
     yield f"    accTitle: Messages up to entry {moment.seq}"
     taking_part = sorted({slot for message in kept for slot in (message.sender, message.receiver)})
     for slot in taking_part or range(min(1, moment.agents)):
-        yield f"    participant p{slot} as {encoded(agent_name(tape, slot))}"
+        yield f"    participant p{slot} as {encoded(agent_name(tape, slot), _NARROW)}"
     if len(kept) < len(sent):
         left_out = len(sent) - len(kept)
         words = "1 earlier message is" if left_out == 1 else f"{left_out} earlier messages are"

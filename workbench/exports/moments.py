@@ -1,11 +1,13 @@
 """The state at a point as a `networkx` graph."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
+from workbench.runtime.graphs import load
 from workbench.views.graph_nodes import Link, Origin
 from workbench.views.tape import Tape
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _KINDS = {Origin.FORKED: "fork"}
 _WAITS = {Link.CALL: "call", Link.TRIGGER: "trigger", Link.PROMISE: "promise"}
@@ -19,7 +21,7 @@ def graph_at(tape: Tape, seq: int | None = None) -> "nx.DiGraph[str]":
     `since` (wall milliseconds), `entry`. Edges: `spawn`, `fork`, and `wait` with `waits_for`, `since` and `entry`.
     """
     moment = tape.moment(seq)
-    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph: nx.DiGraph[str] = load().DiGraph()
     nodes = tape.view.nodes[: moment.agents]
     newest = {node.agent_id: node.uid for node in nodes}
     names = [n.agent_id if newest[n.agent_id] == n.uid else f"{n.agent_id}#{n.uid}" for n in nodes]

@@ -34,7 +34,7 @@ from workbench.views.tape import Moment, PromiseEvent, Reason, Row, Tape
 
 Event = dict[str, Any]
 TICK: Final = 1
-"""Length of the slice of a message, in microseconds."""
+"""Length of the slice of a message, and the least of any, in microseconds."""
 _COUNTED: Final = {
     Status.RUNNING: "running",
     Status.RETRYING: "running",
@@ -130,7 +130,8 @@ def _meta(kind: str, pid: int, tid: int, **args: Any) -> Event:
 
 
 def _slice(tape: Tape, span: Span, clock: Clock, pids: list[int]) -> Event:
-    begin, end = clock.at(span.begin.seq), clock.at(span.end.seq)
+    begin = clock.at(span.begin.seq)
+    end = max(clock.at(span.end.seq), begin + TICK)  # one that the moment itself began has its place too
     args: Event = {
         "agent": agent_name(tape, span.slot),
         "method": printable(span.method),

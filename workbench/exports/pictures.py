@@ -1,23 +1,21 @@
-"""Still pictures of a tape: SVG for notebooks without a widget, matplotlib figures for papers. The same drawings."""
+"""Still pictures of a tape: what to draw of it, and SVG for notebooks without a widget."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from workbench.exports.answers import Answers
-from workbench.exports.figures import figure as figure_of
 from workbench.questions.critical_path import PathSegment
 from workbench.questions.rows import one_of
 from workbench.runtime.explaining import Explaining
+from workbench.runtime.reading import Reader
 from workbench.views.drawing import Drawing, svg
+from workbench.views.earlier import view_of
 from workbench.views.forks_picture import forks_drawing
 from workbench.views.graph_nodes import Origin
 from workbench.views.picture import graph_drawing, graph_summary
 from workbench.views.promises_picture import promises_drawing
 from workbench.views.tape import Tape
 from workbench.views.timeline_picture import timeline_drawing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 KINDS: Final = ("graph", "timeline", "forks", "promises")
 
@@ -58,13 +56,12 @@ def _results(tape: Tape, session: Explaining | None) -> dict[int, str]:
     return {int(slot): result["text"] for slot, result in told.items() if result["text"]}
 
 
-def figure(
-    tape: Tape, kind: str, critical: Sequence[PathSegment] | None = None, session: Explaining | None = None
-) -> "Figure":
-    """A matplotlib figure; the arguments are `drawing`'s."""
-    return figure_of(drawing(tape, kind, critical, session))
-
-
 def still(tape: Tape, kind: str = "graph", session: Explaining | None = None) -> dict[str, Any]:
     """A picture as a cell's output: `image/svg+xml`, and `text/plain` in words."""
     return {"image/svg+xml": svg(drawing(tape, kind, None, session)), "text/plain": graph_summary(tape.view)}
+
+
+def still_of_state(session: Reader) -> dict[str, Any]:
+    """The graph as it is now, from the session's state: at once, however long the log is."""
+    view = session.read(view_of)
+    return {"image/svg+xml": svg(graph_drawing(view)), "text/plain": graph_summary(view)}

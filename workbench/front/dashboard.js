@@ -286,7 +286,7 @@ export class Face {
     clearTimeout(this.rating);
     const upto = desk.clock === null ? tape.rows : desk.moment.row, now = desk.now(), since = now - RATE_MS;
     let rate = 0;
-    if (upto && now - tape.wall[upto - 1] < RATE_MS) {
+    if (upto && desk.live && now - tape.wall[upto - 1] < RATE_MS) {
       const from = tape.rowAt(since), entries = tape.seq[upto - 1] - (from >= 0 ? tape.seq[from] : tape.firstSeq - 1);
       const over = Math.min(RATE_MS, Math.max(100, now - tape.firstWall));
       rate = (1000 * entries) / over;

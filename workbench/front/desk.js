@@ -19,14 +19,15 @@ export class Desk {
     /** @type {Set<(news: Partial<News>) => void>} */ this.watchers = new Set();
     /** @type {Set<number>} slots */ this.selected = new Set();
     /** @type {number | null} the entry that all views show; null for the live edge */ this.clock = null;
-    this.moment = this.tape.now;
+    this.shown = this.tape.now;
     /** @type {Record<string, any>} counts of the session as the kernel tells them: path, commit lag, entries */ this.facts = {};
     /** @type {Record<string, any>} answers that were stored with the page, by `kind:key` */ this.notes = {};
     this.live = false; // a packet came from a running kernel
     this.quiet = !!model.get("still"); // a question was not answered in time, or nobody is there to ask
     this.leftOut = 0; // agents that the saved picture leaves out
     this.trouble = "";
-    this.stale = true; // rows came since `moment` was made
+    this.stale = true; // rows came since `shown` was made
+    this.greeting = false; // a hello is not answered yet
     this.skew = Infinity;
     this.asked = 0;
     /** @type {Map<number, {done: (value: any) => void, fail: (error: Error) => void, timer: any}>} */ this.open = new Map();
@@ -45,6 +46,7 @@ export class Desk {
     for (const [name, act] of this.undo) this.model.off(name, act);
     for (const { timer } of this.open.values()) clearTimeout(timer);
     clearTimeout(this.helloTimer);
+    clearTimeout(this.saving);
   }
 
   // ---- from the kernel ---------------------------------------------------------------------------------------------
@@ -67,9 +69,11 @@ export class Desk {
     this.tell({ rows: true, clock: true, selection: true });
   }
 
+  /** Tell the kernel which rows are here, once until it answers. */
   hello() {
-    clearTimeout(this.helloTimer);
-    this.helloTimer = /** @type {any} */ (setTimeout(() => { this.quiet = true; this.tell({ kernel: true }); }, ANSWER_MS));
+    if (this.greeting) return;
+    this.greeting = true;
+    this.helloTimer = /** @type {any} */ (setTimeout(() => { this.greeting = false; this.quiet = true; this.tell({ kernel: true }); }, ANSWER_MS));
     this.send({ t: "hello", rows: this.live ? this.tape.rows : 0, text: this.live ? this.tape.texts.length : 1, tape: this.live ? this.name : "" });
   }
 
@@ -81,15 +85,16 @@ export class Desk {
   /** @param {any} message @param {DataView[]} buffers */
   onMessage(message, buffers) {
     if (message.t === "rows") {
-      clearTimeout(this.helloTimer);
       if (!this.live || this.name !== message.tape) {
-        if (message.from) { if (this.live) this.live = false; this.hello(); return; } // a tape that we do not have the beginning of
+        if (message.from) { this.live = false; this.hello(); return; } // a tape that we do not have the beginning of
         this.tape = new Tape();
         this.name = message.tape;
         this.live = true;
       }
       const { buffer, byteOffset, byteLength } = buffers[0];
       if (!this.tape.apply(message, /** @type {ArrayBuffer} */ (buffer.slice(byteOffset, byteOffset + byteLength)))) { this.hello(); return; }
+      clearTimeout(this.helloTimer);
+      this.greeting = false;
       if (message.now) this.skew = Date.now() - message.now;
       if (message.facts) this.facts = message.facts;
       const was = this.quiet;
@@ -105,9 +110,6 @@ export class Desk {
       if (this.quiet) { this.quiet = false; this.tell({ kernel: true }); }
       if (message.error) waiting.fail(new Error(message.error));
       else waiting.done(message.value);
-    } else if (message.t === "facts") {
-      this.facts = message.facts;
-      this.tell({ kernel: true });
     } else if (message.t === "error") {
       this.trouble = String(message.text);
       this.tell({ kernel: true });
@@ -143,10 +145,14 @@ export class Desk {
   tell(news) { for (const watch of this.watchers) watch(news); }
 
   /** The moment that all views show; made once per change. */
+  get moment() {
+    if (this.stale) this.refresh();
+    return this.shown;
+  }
+
   refresh() {
     this.stale = false;
-    this.moment = this.tape.moment(this.clock);
-    return this.moment;
+    this.shown = this.tape.moment(this.clock);
   }
 
   takeClock() {
@@ -157,6 +163,7 @@ export class Desk {
 
   takeSelected() {
     const ids = /** @type {string[]} */ (this.model.get("selection") ?? []);
+    if (ids.length === this.selected.size && [...this.selected].every((slot, i) => this.tape.ids[slot] === ids[i])) return; // an older agent of an id stays selected
     this.selected = new Set(ids.map((id) => this.tape.slotOf(id)).filter((slot) => slot >= 0));
   }
 

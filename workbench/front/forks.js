@@ -221,6 +221,33 @@ export function resultWords(result, doing) {
 
 /** The fork tree in one place. */
 export class ForksPane {
+  stage = make("div", "wb-forks-stage");
+  canvas = make("canvas", "wb-forks-canvas");
+  space = make("div", "wb-forks-space");
+  foot = make("div", "wb-forks-foot wb-faint");
+  tip = make("div", "wb-tip");
+  acts = make("div", "wb-forks-acts");
+  side = make("aside", "wb-forks-side");
+  empty = make("div", "wb-forks-empty");
+  table = make("table", "wb-unseen");
+  tools = make("div", "wb-tools wb-forks-tools");
+  main = make("div", "wb-forks-main");
+  /** @type {HTMLElement | undefined} where the answer about what would be done goes */ actsSaid;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ resultsLater;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ compareLater;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ tellLater;
+  w = 0;
+  h = 0;
+  /** Widths of the columns of names and of results. */
+  names = 0;
+  outcomes = 0;
+  narrow = false;
+  closed = false;
+  themed = false;
+  sure = false;
+  wasLive = false;
+  comparedState = "";
+  codeFamily = "";
   families = new ForkFamilies();
   /** @type {ForkLine[]} */ lines = [];
   /** @type {Map<number, number>} slot to row of the drawing */ lineOf = new Map();
@@ -256,26 +283,16 @@ export class ForksPane {
   build() {
     const { el } = this;
     el.classList.add("wb-forks");
-    const body = make("div", "wb-forks-body"), main = make("div", "wb-forks-main");
-    this.stage = make("div", "wb-forks-stage");
-    this.canvas = make("canvas", "wb-forks-canvas");
-    this.space = make("div", "wb-forks-space");
+    const body = make("div", "wb-forks-body"), { main } = this;
     this.canvas.setAttribute("aria-hidden", "true");
     const { stage } = this;
     stage.tabIndex = 0;
     stage.setAttribute("role", "application");
     stage.setAttribute("aria-label", "Fork tree. Left and right walk along a branch, up and down go between branches, Enter offers what can be done there, Space selects the branch, plus and minus zoom.");
-    this.foot = make("div", "wb-forks-foot wb-faint");
     this.foot.id = `wb-forks-${++ForksPane.made}`;
     stage.setAttribute("aria-describedby", this.foot.id);
-    this.tip = make("div", "wb-tip");
-    this.acts = make("div", "wb-forks-acts");
     this.acts.setAttribute("role", "group");
-    this.side = make("aside", "wb-forks-side");
     this.side.setAttribute("aria-label", "What differs");
-    this.empty = make("div", "wb-forks-empty");
-    this.table = make("table", "wb-unseen");
-    this.tools = make("div", "wb-tools wb-forks-tools");
     for (const [sign, title, act] of /** @type {[string, string, () => void][]} */ ([["+", "Zoom in (+)", () => this.zoom(1.4)], ["−", "Zoom out (-)", () => this.zoom(1 / 1.4)], ["⤢", "Fit all in (F)", () => this.zoom(0)]])) {
       const tool = button(sign, title, act, "wb-tool");
       tool.setAttribute("aria-label", title);
@@ -287,7 +304,6 @@ export class ForksPane {
     main.append(stage, this.tools, this.tip, this.acts, this.empty, this.foot);
     body.append(main, this.side);
     el.append(body, this.table);
-    this.main = main;
     stage.addEventListener("scroll", this.onScroll = () => { this.want(); }, { passive: true });
     stage.addEventListener("pointermove", this.onMove = (/** @type {PointerEvent} */ e) => this.point(e));
     stage.addEventListener("pointerleave", this.onLeave = () => { this.hover = null; this.tip.hidden = true; this.want(); });
@@ -316,8 +332,8 @@ export class ForksPane {
   update(news) {
     const { desk, families } = this;
     if (news.theme || !this.themed) { this.theme = readTheme(this.el); this.themed = this.el.isConnected; }
-    if (families.take(desk.tape)) { this.results.clear(); this.opened.clear(); this.at = null; this.closeActs(); this.layoutKey = this.comparedKey = ""; this.reach = 8; this.resultsUnknown = undefined; }
-    if (news.kernel) this.resultsUnknown = undefined;
+    if (families.take(desk.tape)) { this.results.clear(); this.opened.clear(); this.at = null; this.closeActs(); this.layoutKey = this.comparedKey = ""; this.reach = 8; }
+    if (news.kernel && desk.live !== this.wasLive) { this.results.clear(); this.wasLive = desk.live; }
     this.layOut();
     if (this.awaited) this.arrival();
     if (news.rows || news.clock || news.kernel) this.askResults();
@@ -377,7 +393,7 @@ export class ForksPane {
 
   /** Columns and pixels of an index. */
   scale() {
-    const w = this.w ?? 0;
+    const w = this.w;
     this.names = this.narrow ? 0 : Math.round(Math.max(150, Math.min(250, w * 0.22)));
     this.outcomes = this.narrow ? 0 : Math.round(Math.max(150, Math.min(380, w * 0.3)));
     const room = Math.max(40, w - this.names - this.outcomes - FORK_PAD - HEAD_ROOM);
@@ -390,20 +406,20 @@ export class ForksPane {
 
   /** @param {number} by 0 to fit @param {number} [clientX] what stays in place */
   zoom(by, clientX) {
-    const { stage } = this, box = stage.getBoundingClientRect(), px = clientX === undefined ? (this.w ?? 0) / 2 : clientX - box.left, index = this.indexAt(px);
+    const { stage } = this, box = stage.getBoundingClientRect(), px = clientX === undefined ? this.w / 2 : clientX - box.left, index = this.indexAt(px);
     const before = this.k;
     this.zoomed = by ? Math.max(1, this.zoomed * by) : 1;
     this.scale();
     if (by && this.k === before && by > 1) this.zoomed /= by;
-    stage.scrollLeft = (index - 1) * this.k + (this.names ?? 0) + FORK_PAD - px;
+    stage.scrollLeft = (index - 1) * this.k + this.names + FORK_PAD - px;
     this.draw();
   }
 
   /** @param {number} index */
-  x(index) { return (this.names ?? 0) + FORK_PAD + (index - 1) * this.k - this.stage.scrollLeft; }
+  x(index) { return this.names + FORK_PAD + (index - 1) * this.k - this.stage.scrollLeft; }
 
   /** @param {number} x */
-  indexAt(x) { return (x + this.stage.scrollLeft - (this.names ?? 0) - FORK_PAD) / this.k + 1; }
+  indexAt(x) { return (x + this.stage.scrollLeft - this.names - FORK_PAD) / this.k + 1; }
 
   // ---- results and differences -------------------------------------------------------------------------------------
 
@@ -414,12 +430,13 @@ export class ForksPane {
   }
 
   askResults() {
-    if (this.resultsLater || this.resultsUnknown || this.closed) return;
+    if (this.resultsLater || this.closed) return;
     this.resultsLater = setTimeout(() => { this.resultsLater = undefined; if (!this.closed) this.fetchResults(); }, Math.max(0, this.resultsAt + RESULTS_EVERY_MS - performance.now()));
   }
 
   fetchResults() {
-    const { desk } = this, { tape } = desk, top = this.stage.scrollTop, bottom = top + (this.h ?? 0), slots = [];
+    const { desk } = this, { tape } = desk, top = this.stage.scrollTop, bottom = top + this.h;
+    /** @type {number[]} */ const slots = [];
     for (const line of this.lines) {
       if (line.band || line.y < top - 300 || line.y > bottom + 300 || slots.length >= MOST_ASKED) continue;
       const row = tape.now.last[line.slot], known = this.results.get(line.slot);
@@ -429,11 +446,16 @@ export class ForksPane {
     this.resultsAt = performance.now();
     const rows = new Map(slots.map((slot) => [slot, tape.now.last[slot]]));
     desk.ask("forks", { slots }, "all").then((found) => {
-      if (desk.tape !== tape || this.closed) return;
-      for (const slot of slots) { const one = found?.results?.[slot]; this.results.set(slot, { row: rows.get(slot) ?? -1, text: String(one?.text ?? ""), ok: one?.ok ?? null }); }
-      this.want();
-      this.tellSoon();
-    }, () => { this.resultsUnknown = true; });
+      this.takeResults(tape, rows, found?.results ?? {});
+    }, () => this.takeResults(tape, rows, {})); // asked again when something changes
+  }
+
+  /** @param {import("./tape.js").Tape} tape @param {Map<number, number>} rows as of which they are, by slot @param {Record<string, {text: string, ok: boolean | null}>} found */
+  takeResults(tape, rows, found) {
+    if (this.desk.tape !== tape || this.closed) return;
+    for (const [slot, row] of rows) this.results.set(slot, { row, text: String(found[slot]?.text ?? ""), ok: found[slot]?.ok ?? null });
+    this.want();
+    this.tellSoon();
   }
 
   /** The selected agents that are branches here. */
@@ -508,7 +530,7 @@ export class ForksPane {
   }
 
   drawEmpty() {
-    const { empty, desk } = this, none = !this.lines.length, left = !desk.live && /** @type {any} */ (desk.saved)?.left_out !== undefined;
+    const { empty, desk } = this, none = !this.lines.length, left = !desk.live && desk.leftOut > 0;
     empty.hidden = !none;
     this.stage.hidden = this.foot.hidden = this.tools.hidden = none;
     if (!none) return;
@@ -526,7 +548,7 @@ export class ForksPane {
   }
 
   draw() {
-    const { stage, lines } = this, w = this.w ?? 0, h = this.h ?? 0;
+    const { stage, lines } = this, w = this.w, h = this.h;
     if (stage.hidden || w < 2 || h < 2) return;
     const g = sharpPen(this.canvas, w, h), top = stage.scrollTop, { theme } = this;
     const first = Math.max(0, countBefore(lines.length, (i) => lines[i].y, top - TALL_LINE_H)), last = countBefore(lines.length, (i) => lines[i].y, top + h + TALL_LINE_H);
@@ -538,7 +560,7 @@ export class ForksPane {
     for (let i = first; i < last; i++) this.drawGround(g, i, top);
     g.save();
     g.beginPath();
-    g.rect(this.names ?? 0, RULER_H, w - (this.names ?? 0) - (this.outcomes ?? 0), h - RULER_H);
+    g.rect(this.names, RULER_H, w - this.names - this.outcomes, h - RULER_H);
     g.clip();
     this.drawGrid(g, w, h);
     for (let i = first; i < last; i++) this.drawPrefix(g, lines[i], lines[i].y - top);
@@ -557,12 +579,12 @@ export class ForksPane {
   /** @param {CanvasRenderingContext2D} g @param {number} i @param {number} top */
   drawGround(g, i, top) {
     const { theme, lines } = this, line = lines[i], tall = this.narrow ? TALL_LINE_H : LINE_H, y = line.y - top - tall / 2;
-    if (i && lines[i - 1].family !== line.family) { g.fillStyle = theme.line; g.fillRect(0, Math.round(y - FAMILY_GAP / 2), this.w ?? 0, 1); }
+    if (i && lines[i - 1].family !== line.family) { g.fillStyle = theme.line; g.fillRect(0, Math.round(y - FAMILY_GAP / 2), this.w, 1); }
     const picked = !line.band && this.desk.selected.has(line.slot), hovered = this.hover?.line === i;
     if (!picked && !hovered) return;
     g.globalAlpha = picked ? 0.1 : 0.05;
     g.fillStyle = picked ? theme.brand : theme.ink;
-    g.fillRect(0, y, this.w ?? 0, tall);
+    g.fillRect(0, y, this.w, tall);
     g.globalAlpha = 1;
     if (picked) { g.fillStyle = theme.brand; g.fillRect(0, y, 3, tall); }
   }
@@ -572,9 +594,9 @@ export class ForksPane {
     const step = rulerStep(this.k);
     g.fillStyle = this.theme.line;
     g.globalAlpha = 0.45;
-    for (let index = Math.max(step, Math.floor(this.indexAt(this.names ?? 0) / step) * step); ; index += step) {
+    for (let index = Math.max(step, Math.floor(this.indexAt(this.names) / step) * step); ; index += step) {
       const x = Math.round(this.x(index));
-      if (x > w - (this.outcomes ?? 0) || index > this.reach * 2 + step) break;
+      if (x > w - this.outcomes || index > this.reach * 2 + step) break;
       g.fillRect(x, RULER_H, 1, h);
     }
     g.globalAlpha = 1;
@@ -582,7 +604,7 @@ export class ForksPane {
 
   /** @param {CanvasRenderingContext2D} g @param {number} w */
   drawRuler(g, w) {
-    const { theme, narrow } = this, step = rulerStep(this.k), left = this.names ?? 0, right = w - (this.outcomes ?? 0);
+    const { theme, narrow } = this, step = rulerStep(this.k), left = this.names, right = w - this.outcomes;
     g.font = `11px ${theme.font}`;
     g.fillStyle = theme.faint;
     g.textAlign = "left";
@@ -604,14 +626,13 @@ export class ForksPane {
     if (line.band || line.cut < 1) return;
     y += this.narrow ? 9 : 0;
     g.strokeStyle = this.theme.edge;
-    g.globalAlpha = 0.5;
-    g.lineWidth = 1;
-    g.setLineDash([1, 3]);
+    g.globalAlpha = this.theme.dark ? 0.45 : 0.4;
+    g.lineWidth = 3;
+    g.lineCap = "butt";
     g.beginPath();
     g.moveTo(this.x(1), y);
     g.lineTo(this.x(line.cut), y);
     g.stroke();
-    g.setLineDash([]);
     g.globalAlpha = 1;
   }
 
@@ -657,7 +678,7 @@ export class ForksPane {
     g.globalAlpha = 0.6;
     g.lineWidth = 1;
     g.setLineDash([1, 4]);
-    g.beginPath(); g.moveTo(x + 11, y); g.lineTo((this.w ?? 0) - (this.outcomes ?? 0), y);
+    g.beginPath(); g.moveTo(x + 11, y); g.lineTo(this.w - this.outcomes, y);
     if (!this.narrow) g.stroke();
     g.setLineDash([]);
     g.globalAlpha = 1;
@@ -683,11 +704,15 @@ export class ForksPane {
     g.moveTo(a, y);
     g.bezierCurveTo(a + Math.min(10, (b - a) / 3), y - lift * 1.33, b - Math.min(10, (b - a) / 3), y - lift * 1.33, b, y);
     g.stroke();
+    g.font = `10px ${theme.font}`;
+    g.textAlign = "center";
+    g.fillStyle = theme.colours[FAILED];
+    if (x1 - x0 > g.measureText("taken back").width) g.fillText("taken back", (x0 + x1) / 2, y + 12);
     g.strokeStyle = theme.colours[FAILED];
     g.globalAlpha = 0.55;
     g.lineWidth = 1.2;
     g.beginPath();
-    for (let x = Math.max(x0, -20); x <= Math.min(x1, (this.w ?? 0) + 20); x += 6) { g.moveTo(x - 2, y + 4.5); g.lineTo(x + 2.5, y - 3.5); }
+    for (let x = Math.max(x0, -20); x <= Math.min(x1, this.w + 20); x += 6) { g.moveTo(x - 2, y + 4.5); g.lineTo(x + 2.5, y - 3.5); }
     g.moveTo(x0, y);
     g.lineTo(x1, y);
     g.stroke();
@@ -697,8 +722,8 @@ export class ForksPane {
   /** @param {CanvasRenderingContext2D} g @param {ForkLine} line @param {number} y @param {string} colour @param {[number, number][]} dead */
   drawDots(g, line, y, colour, dead) {
     const { families, desk, upto, k, theme } = this, { tape } = desk, rows = tape.own[line.slot] ?? [], n = families.rowsOf(line.slot, upto);
-    const r = k >= 14 ? 3.6 : k >= 9 ? 3 : k >= DOT_GAP ? 2.2 : 1.8, right = (this.w ?? 0) - (this.outcomes ?? 0);
-    let i = countBefore(n, (j) => tape.index[rows[j]], Math.floor(this.indexAt(this.names ?? 0)) - 1), gone = 0;
+    const r = k >= 14 ? 3.6 : k >= 9 ? 3 : k >= DOT_GAP ? 2.2 : 1.8, right = this.w - this.outcomes;
+    let i = countBefore(n, (j) => tape.index[rows[j]], Math.floor(this.indexAt(this.names)) - 1), gone = 0;
     while (i < n) {
       const index = tape.index[rows[i]], x = this.x(index);
       if (x > right + 4) break;
@@ -728,7 +753,7 @@ export class ForksPane {
     let ringed = -Infinity, labelled = -Infinity;
     for (const [cut, n] of [...cuts].sort((a, b) => a[0] - b[0])) {
       const x = this.x(cut);
-      if (x < -40 || x > (this.w ?? 0) + 40 || x - ringed < 3) continue;
+      if (x < -40 || x > this.w + 40 || x - ringed < 3) continue;
       ringed = x;
       g.beginPath();
       g.arc(x, y, this.k >= 9 ? 4.4 : 3.2, 0, 7);
@@ -769,22 +794,32 @@ export class ForksPane {
 
   /** The branch's name and result. @param {CanvasRenderingContext2D} g @param {ForkLine} line @param {number} y */
   drawWords(g, line, y) {
-    const { desk, theme, narrow } = this, { tape, moment } = desk, { slot } = line, w = this.w ?? 0;
+    const { desk, theme, narrow } = this, { tape, moment } = desk, { slot } = line, w = this.w;
     const measure = (/** @type {string} */ text) => g.measureText(text).width;
-    const indent = 12 + Math.min(5, line.depth) * (narrow ? 10 : 14), text = y - (narrow ? 11 : 0);
+    const indent = 12 + Math.min(5, line.depth) * (narrow ? 10 : 14), text = y - (narrow ? 11 : 0), picked = desk.selected.has(slot);
     const result = resultWords(this.resultOf(slot), this.doing(slot));
     g.textAlign = "left";
-    const resultX = narrow ? w * 0.5 : w - (this.outcomes ?? 0) + 8, resultW = w - resultX - 12;
+    const resultX = narrow ? w * 0.5 : w - this.outcomes + 8, resultW = w - resultX - 12;
     g.font = result.kind === "open" ? `12px ${theme.font}` : `11px ${this.codeFont}`;
     g.fillStyle = result.kind === "failed" ? theme.colours[FAILED] : result.kind === "ok" ? theme.ink : theme.faint;
-    const shown = cutToFit(measure, result.text, resultW);
-    if (narrow) { g.textAlign = "right"; g.fillText(shown, w - 12, text); } else g.fillText(shown, resultX, text);
-    const used = narrow ? measure(shown) + 26 : 0;
-    g.textAlign = "left";
-    const nameW = (narrow ? w - used : this.names ?? 0) - indent - 8, status = tape.statusOf(moment, slot);
+    const shown = cutToFit(measure, result.text, resultW), used = narrow ? measure(shown) + 26 : 0;
+    if (narrow) this.backed(g, shown, w - 12 - measure(shown), text, picked); else g.fillText(shown, resultX, text);
+    const nameW = (narrow ? w - used : this.names) - indent - 8, status = tape.statusOf(moment, slot);
     g.font = `${line.depth ? "" : "600 "}12px ${theme.font}`;
     g.fillStyle = status === IDLE && line.depth ? theme.faint : theme.ink;
-    g.fillText(cutToFit(measure, line.depth ? forkTail(tape, slot) : tape.name(slot), nameW), indent, text);
+    this.backed(g, cutToFit(measure, line.depth ? forkTail(tape, slot) : tape.name(slot), nameW), indent, text, picked);
+  }
+
+  /** A text that lines behind it do not run through. @param {CanvasRenderingContext2D} g @param {string} text @param {number} x @param {number} y @param {boolean} picked */
+  backed(g, text, x, y, picked) {
+    const ink = g.fillStyle;
+    if (this.narrow && text) {
+      g.fillStyle = this.theme.ground;
+      g.fillRect(x - 2, y - 8, g.measureText(text).width + 4, 16);
+      if (picked) { g.fillStyle = this.theme.brand; g.globalAlpha = 0.1; g.fillRect(x - 2, y - 8, g.measureText(text).width + 4, 16); g.globalAlpha = 1; }
+    }
+    g.fillStyle = ink;
+    g.fillText(text, x, y);
   }
 
   /** What a branch does, or stands at, without a result. @param {number} slot */
@@ -793,13 +828,13 @@ export class ForksPane {
     return method && !words.includes(",") && words !== "idle" && words !== "done" ? `${words} ${method}` : words;
   }
 
-  get codeFont() { return this.codeFamily ??= getComputedStyle(this.el).getPropertyValue("--jp-code-font-family").trim() || "monospace"; }
+  get codeFont() { return this.codeFamily ||= getComputedStyle(this.el).getPropertyValue("--jp-code-font-family").trim() || "monospace"; }
 
   /** Many forks of one source in one row. @param {CanvasRenderingContext2D} g @param {ForkLine} line @param {number} i @param {number} y */
   drawForkBand(g, line, i, y) {
-    const { theme, desk, narrow } = this, { tape, moment } = desk, counts = STATUS.map(() => 0), slots = line.band ?? [], w = this.w ?? 0;
+    const { theme, desk, narrow } = this, { tape, moment } = desk, counts = STATUS.map(() => 0), slots = line.band ?? [], w = this.w;
     for (const slot of slots) counts[tape.statusOf(moment, slot)]++;
-    const left = narrow ? 12 + Math.min(5, line.depth) * 10 : Math.max(this.x(line.cut) + 14, (this.names ?? 0) + 6), right = w - (narrow ? 12 : (this.outcomes ?? 0) + 12), wide = Math.max(60, right - left);
+    const left = narrow ? 12 + Math.min(5, line.depth) * 10 : Math.max(this.x(line.cut) + 14, this.names + 6), right = w - (narrow ? 12 : this.outcomes + 12), wide = Math.max(60, right - left);
     const focused = this.at?.band && this.at.slot === line.slot && document.activeElement === this.stage;
     const boxY = Math.round(y - 11) + 0.5;
     for (const off of line.open ? [0] : [4, 2, 0]) { // sheets behind a closed one: this is a pile
@@ -828,8 +863,8 @@ export class ForksPane {
     if (narrow) return;
     g.fillStyle = theme.faint;
     g.font = `12px ${theme.font}`;
-    g.fillText(cutToFit(measure, describeCounts(counts), (this.outcomes ?? 0) - 20), w - (this.outcomes ?? 0) + 8, y);
-    g.fillText(cutToFit(measure, line.open ? "all shown below" : "folded", (this.names ?? 0) - 60), 12 + Math.min(5, line.depth) * 14, y);
+    g.fillText(cutToFit(measure, describeCounts(counts), this.outcomes - 20), w - this.outcomes + 8, y);
+    g.fillText(cutToFit(measure, line.open ? "all shown below" : "folded", this.names - 60), 12 + Math.min(5, line.depth) * 14, y);
   }
 
   drawFoot() {
@@ -867,10 +902,10 @@ export class ForksPane {
   /** What lies under a point of the stage. @param {MouseEvent} e @returns {{line: number, place: ForkPlace | null} | null} */
   hit(e) {
     const box = this.stage.getBoundingClientRect(), px = e.clientX - box.left, py = e.clientY - box.top, { lines } = this, tall = this.narrow ? TALL_LINE_H : LINE_H;
-    if (py < RULER_H || px > (this.w ?? 0) || py > (this.h ?? 0)) return null;
+    if (py < RULER_H || px > this.w || py > this.h) return null;
     const y = py + this.stage.scrollTop, i = countBefore(lines.length, (j) => lines[j].y - tall / 2, y) - 1, line = lines[i];
     if (!line || y > line.y + tall / 2) return null;
-    if (line.band || px < (this.names ?? 0) || px > (this.w ?? 0) - (this.outcomes ?? 0) || (this.narrow && y < line.y - 3)) return { line: i, place: null };
+    if (line.band || px < this.names || px > this.w - this.outcomes || (this.narrow && y < line.y - 3)) return { line: i, place: null };
     const place = this.families.place(line.slot, Math.round(this.indexAt(px)), 0, this.upto);
     return { line: i, place: place && Math.abs(this.x(place.index) - px) <= Math.max(9, this.k / 2) ? place : null };
   }
@@ -992,9 +1027,9 @@ export class ForksPane {
     const { stage } = this, line = this.lines[i], tall = this.narrow ? TALL_LINE_H : LINE_H;
     if (!line) return;
     if (line.y - tall / 2 < stage.scrollTop + RULER_H) stage.scrollTop = line.y - tall / 2 - RULER_H;
-    else if (line.y + tall / 2 > stage.scrollTop + (this.h ?? 0)) stage.scrollTop = line.y + tall / 2 - (this.h ?? 0);
+    else if (line.y + tall / 2 > stage.scrollTop + this.h) stage.scrollTop = line.y + tall / 2 - this.h;
     if (!this.at || this.at.band) return;
-    const x = this.x(this.at.index), left = (this.names ?? 0) + 12, right = (this.w ?? 0) - (this.outcomes ?? 0) - HEAD_ROOM;
+    const x = this.x(this.at.index), left = this.names + 12, right = this.w - this.outcomes - HEAD_ROOM;
     if (x < left) stage.scrollLeft += x - left;
     else if (x > right) stage.scrollLeft += x - right;
   }
@@ -1037,7 +1072,7 @@ export class ForksPane {
     this.actsSaid = said;
     acts.hidden = false;
     this.placeActs();
-    (acts.querySelector(".wb-forks-acts-row button") ?? shut).focus({ preventScroll: true });
+    /** @type {HTMLElement} */ (acts.querySelector(".wb-forks-acts-row button") ?? shut).focus({ preventScroll: true });
   }
 
   /** Beside its entry, within the view. */
@@ -1046,7 +1081,7 @@ export class ForksPane {
     if (acts.hidden || !acting) return;
     const line = this.lineOf.get(acting.slot);
     if (line === undefined) { this.closeActs(); return; }
-    const x = this.x(acting.index), y = this.lines[line].y - this.stage.scrollTop + (this.narrow ? 9 : 0), w = acts.offsetWidth, h = acts.offsetHeight, wide = main.clientWidth, high = this.h ?? 0;
+    const x = this.x(acting.index), y = this.lines[line].y - this.stage.scrollTop + (this.narrow ? 9 : 0), w = acts.offsetWidth, h = acts.offsetHeight, wide = main.clientWidth, high = this.h;
     acts.style.left = `${Math.max(6, Math.min(x - 24, wide - w - 8))}px`;
     acts.style.top = `${y + 14 + h <= high ? y + 14 : y - 14 - h >= 0 ? y - 14 - h : Math.max(4, high - h - 4)}px`;
   }

@@ -6,7 +6,7 @@ import { FORK_STROKE, Painter, STROKES, drawShape } from "./graph_paint.js";
 
 const TICK_MS = 500, SPEAK_MS = 2000, REFOLD_MS = 500, SPARK_MS = 600, TABLE_ROWS = 200, MOST_SPARKS = 40, CARD_W = 276;
 
-/** Whose the graph is: what it asks, and what it is told. @typedef {{store: Store, views: Set<View>, live: boolean, ask(question: {t: string, slot: number}): void, selected(): string[], select(ids: string[]): void}} Owner */
+/** Whose the graph is: what it asks, and what it is told. @typedef {{store: Store, live: boolean, ask(question: {t: string, slot: number}): void, selected(): number[], select(slots: number[]): void}} Owner */
 
 /** @template {keyof HTMLElementTagNameMap} K @param {K} tag @param {string} name @param {string} [text] @returns {HTMLElementTagNameMap[K]} */
 export function make(tag, name, text) {
@@ -62,7 +62,6 @@ export class View {
     this.build();
     this.painter = new Painter(hub.store, this.layout, this.canvases);
     this.listen();
-    hub.views.add(this);
     this.layout.rebuild();
     this.reselect();
   }
@@ -142,7 +141,6 @@ export class View {
   }
 
   close() {
-    this.hub.views.delete(this);
     for (const undo of this.undo) undo();
     cancelAnimationFrame(this.frameId);
     clearTimeout(this.speaking);
@@ -154,9 +152,8 @@ export class View {
 
   // ---- data in -----------------------------------------------------------------------------------------------------
 
-  /** @param {import("./graph_store.js").Change | null} change */
+  /** @param {import("./graph_store.js").Change} change */
   take(change) {
-    if (!change) return;
     const { layout, store } = this, before = layout.placed;
     if (change.snapshot) { layout.rebuild(); this.everything = true; this.reselect(); }
     else if (layout.update()) this.everything = true;
@@ -200,7 +197,7 @@ export class View {
   }
 
   reselect() {
-    this.selected = new Set(this.hub.selected().map((id) => this.store.slotOf(id)).filter((slot) => slot >= 0));
+    this.selected = new Set(this.hub.selected().filter((slot) => slot < this.store.n));
     this.overStale = true;
     this.want();
   }
@@ -435,7 +432,7 @@ export class View {
     this.focus = slot;
     this.onBand = false;
     if (slot < 0) this.hide();
-    this.hub.select([...this.selected].map((s) => this.store.ids[s]));
+    this.hub.select([...this.selected]);
     this.overStale = true;
     this.want();
   }

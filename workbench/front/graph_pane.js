@@ -1,5 +1,5 @@
 // @ts-check
-// The agent graph as a part of the dashboard: the same view as the widget's, fed from the tape instead of packets.
+// The agent graph as a part of the dashboard: what the tape tells, as the store that the graph draws.
 import { CALL, IDLE, PROMISE, STATUS, Store, TRIGGER } from "./graph_store.js";
 import { View } from "./graph.js";
 import { AGENT_ROW, CLOSE_ROW, COMPLETED, LABEL_ROW, OPEN_ROW, PROMISE_ROW, STATUS_ROW } from "./tape.js";
@@ -17,6 +17,7 @@ export class TapeStore extends Store {
       const row = moment.last[slot];
       if (row >= 0) this.restate(slot, tape.statusIn(row), tape.wall[row]);
     }
+    for (const [kind, row] of tape.firstLinks) if (row < moment.row) this.kinds.add(kind);
     for (const row of moment.links.values()) this.link(tape, row);
     for (const [slot, label] of tape.labels) if (slot < moment.n) this.labels.set(slot, label);
     return { snapshot: true, from: 0, changed: new Int32Array(0), links: true, flashes: new Int32Array(0) };
@@ -85,11 +86,10 @@ export class GraphPane {
     /** @type {import("./graph.js").Owner} */
     this.hub = {
       store: this.store,
-      views: new Set(),
       get live() { return desk.live || desk.clock !== null; },
       ask(question) { if (question.t === "details") pane.details(question.slot); },
-      selected: () => [...desk.selected].map((slot) => desk.tape.ids[slot]),
-      select(ids) { pane.selecting = true; desk.select(ids.map((id) => desk.tape.slotOf(id))); pane.selecting = false; },
+      selected: () => [...desk.selected],
+      select(slots) { pane.selecting = true; desk.select(slots); pane.selecting = false; },
     };
     this.view = new View(this.hub, el);
     this.update({ rows: true, clock: true, selection: true, theme: false, kernel: false });

@@ -1,16 +1,20 @@
 // @ts-check
 // What each widget carries: it fetches the dashboard's code from the one model of the notebook that holds it.
 
-/** @type {Map<string, Promise<any>>} */
+/** @type {Map<string, Promise<any>>} by the name of the model that has the code */
 const modules = new Map();
 
-/** @param {string} text */
-function importText(text) {
-  let loading = modules.get(text);
+/** @param {DataView} data compressed @param {string} name of the model that has it */
+function importData(data, name) {
+  let loading = modules.get(name);
   if (!loading) {
-    const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-    loading = import(/* webpackIgnore: true */ url).finally(() => URL.revokeObjectURL(url));
-    modules.set(text, loading);
+    loading = (async () => {
+      const bytes = new Uint8Array(/** @type {ArrayBuffer} */ (data.buffer), data.byteOffset, data.byteLength);
+      const text = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
+      const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+      return import(/* webpackIgnore: true */ url).finally(() => URL.revokeObjectURL(url));
+    })();
+    modules.set(name, loading);
   }
   return loading;
 }
@@ -31,8 +35,9 @@ export default () => {
   return {
     /** @param {{model: any}} context */
     async initialize({ model }) {
-      code = await model.widget_manager.get_model(String(model.get("code")).replace("IPY_MODEL_", ""));
-      widget = (await importText(code.get("text"))).default();
+      const name = String(model.get("code")).replace("IPY_MODEL_", "");
+      code = await model.widget_manager.get_model(name);
+      widget = (await importData(code.get("module"), name)).default();
       return widget.initialize({ model });
     },
     /** @param {{el: HTMLElement}} context */

@@ -226,6 +226,36 @@ export function drawPromiseMark(icon, state, theme) {
 /** The promise board in one place. */
 export class PromisesPane {
   static made = 0;
+  bar = make("div", "wb-promises-bar");
+  search = make("input", "wb-promises-search");
+  sorter = make("select", "wb-promises-sorter");
+  tally = make("span", "wb-faint wb-promises-tally");
+  head = make("div", "wb-promises-row wb-promises-head");
+  scroll = make("div", "wb-promises-list");
+  empty = make("div", "wb-promises-empty");
+  card = make("aside", "wb-promises-card");
+  cardIcon = make("canvas", "wb-promises-mark");
+  cardTitle = make("strong", "wb-promises-card-title");
+  cardFacts = make("div", "wb-list wb-promises-facts");
+  cardDo = make("div", "wb-promises-do");
+  cardEvents = make("div", "wb-promises-events");
+  main = make("div", "wb-promises-main");
+  only = button("of the selected", "Only promises that the selected agents made, wait for or completed", () => { this.onlySelected = !this.onlySelected; this.relist(); }, "wb-promises-chip");
+  list = new LongList(this.scroll, BOARD_ROW_H.wide, (index) => this.makeRow(index));
+  /** @type {Record<string, {chip: HTMLButtonElement, icon: HTMLCanvasElement, text: HTMLElement}>} */ chips = {};
+  /** @type {Record<string, HTMLElement>} */ heads = {};
+  /** @type {HTMLElement | undefined} the field and what belongs to it */ form;
+  /** @type {HTMLElement | undefined} */ cardState;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ ticking;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ later;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ asking;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ orphansLater;
+  factsTold = "";
+  doTold = "";
+  eventsTold = "";
+  closed = false;
+  themed = false;
+  sure = false;
   board = new PromiseBoard();
   /** @type {BoardFilter} */ filter = { states: new Set(), text: "", only: null, sort: "promise", down: false };
   onlySelected = false;
@@ -257,8 +287,6 @@ export class PromisesPane {
   build() {
     const { el } = this;
     el.classList.add("wb-promises");
-    this.bar = make("div", "wb-promises-bar");
-    /** @type {Record<string, {chip: HTMLButtonElement, icon: HTMLCanvasElement, text: HTMLElement}>} */ this.chips = {};
     const chips = make("div", "wb-promises-chips");
     chips.setAttribute("role", "group");
     chips.setAttribute("aria-label", "Show only these states");
@@ -271,8 +299,6 @@ export class PromisesPane {
       this.chips[state] = { chip, icon, text };
       chips.append(chip);
     }
-    this.only = button("of the selected", "Only promises that the selected agents made, wait for or completed", () => { this.onlySelected = !this.onlySelected; this.relist(); }, "wb-promises-chip");
-    this.search = make("input", "wb-promises-search");
     this.search.type = "search";
     this.search.placeholder = "name, creator, waiter";
     this.search.setAttribute("aria-label", "Show only promises whose name, creator or waiter contains this text");
@@ -284,7 +310,6 @@ export class PromisesPane {
       e.preventDefault();
       e.stopPropagation();
     };
-    this.sorter = make("select", "wb-promises-sorter");
     this.sorter.setAttribute("aria-label", "Sort by");
     for (const [key, head, , down] of BOARD_COLUMNS) for (const way of [down, !down]) {
       const option = make("option", "", `${head} ${way ? "↓" : "↑"}`);
@@ -292,18 +317,15 @@ export class PromisesPane {
       this.sorter.append(option);
     }
     this.sorter.onchange = () => { const [key, way] = this.sorter.value.split(" "); this.filter.sort = key; this.filter.down = way === "true"; this.relist(); };
-    this.tally = make("span", "wb-faint wb-promises-tally");
     this.bar.append(chips, this.only, this.search, this.sorter, this.tally);
     this.buildTable();
   }
 
   buildTable() {
-    const body = make("div", "wb-promises-body"), main = make("div", "wb-promises-main");
-    this.head = make("div", "wb-promises-row wb-promises-head");
+    const body = make("div", "wb-promises-body"), { main } = this;
     this.head.setAttribute("role", "row");
     main.setAttribute("role", "grid");
     main.setAttribute("aria-label", "Promises");
-    /** @type {Record<string, HTMLElement>} */ this.heads = {};
     for (const [key, head, title] of BOARD_COLUMNS) {
       const cell = make("div", `wb-promises-${key}`), act = button(head, `${title}. Click to sort`, () => this.sort(key), "wb-promises-sort");
       cell.setAttribute("role", "columnheader");
@@ -311,17 +333,11 @@ export class PromisesPane {
       this.heads[key] = cell;
       this.head.append(cell);
     }
-    this.scroll = make("div", "wb-promises-list");
     this.scroll.tabIndex = 0;
     this.scroll.setAttribute("role", "rowgroup");
     this.scroll.setAttribute("aria-label", "Promises. Arrow keys walk, Enter opens one");
-    this.list = new LongList(this.scroll, BOARD_ROW_H.wide, (index) => this.makeRow(index));
-    this.empty = make("div", "wb-promises-empty");
-    this.card = make("aside", "wb-promises-card");
     this.card.setAttribute("aria-label", "The opened promise");
     this.card.hidden = this.empty.hidden = true;
-    this.main = main;
-    this.body = body;
     main.append(this.head, this.scroll, this.empty);
     body.append(main, this.card);
     this.el.append(this.bar, body);
@@ -372,10 +388,10 @@ export class PromisesPane {
     ({ order: this.order, counts: this.counts } = board.list(filter, desk.now()));
     this.listed = performance.now();
     this.drawBar();
-    for (const [key, cell] of Object.entries(this.heads ?? {})) cell.setAttribute("aria-sort", key !== filter.sort ? "none" : filter.down ? "descending" : "ascending");
-    if (this.sorter) this.sorter.value = `${filter.sort} ${filter.down}`;
+    for (const [key, cell] of Object.entries(this.heads)) cell.setAttribute("aria-sort", key !== filter.sort ? "none" : filter.down ? "descending" : "ascending");
+    this.sorter.value = `${filter.sort} ${filter.down}`;
     this.drawEmpty();
-    this.main?.setAttribute("aria-rowcount", `${this.order.length}`);
+    this.main.setAttribute("aria-rowcount", `${this.order.length}`);
     this.list.set(this.order.length, false);
     this.fillRows();
     this.alignHead();
@@ -383,27 +399,22 @@ export class PromisesPane {
 
   drawBar() {
     const { board, counts, filter, desk } = this;
-    let shown = 0;
     for (const state of PROMISE_STATES) {
-      const { chip, text } = /** @type {any} */ (this.chips)[state], on = filter.states.has(state);
+      const { chip, text } = this.chips[state], on = filter.states.has(state);
       chip.hidden = !counts[state] && !on && state !== "pending" && state !== "completed";
       chip.setAttribute("aria-pressed", `${on}`);
       setText(text, `${(counts[state] ?? 0).toLocaleString("en")} ${state}`);
-      shown++;
     }
-    if (this.only) {
-      this.only.setAttribute("aria-pressed", `${this.onlySelected}`);
-      this.only.hidden = !desk.selected.size && !this.onlySelected;
-    }
+    this.only.setAttribute("aria-pressed", `${this.onlySelected}`);
+    this.only.hidden = !desk.selected.size && !this.onlySelected;
     const all = board.count, part = this.order.length;
-    if (this.tally && shown) setText(this.tally, part === all ? counted(all, "promise") : `${part.toLocaleString("en")} of ${counted(all, "promise")}`);
-    if (this.bar) this.bar.hidden = !all;
+    setText(this.tally, part === all ? counted(all, "promise") : `${part.toLocaleString("en")} of ${counted(all, "promise")}`);
+    this.bar.hidden = !all;
   }
 
   drawEmpty() {
     const { board, desk, empty } = this;
-    if (!empty || !this.scroll || !this.head) return;
-    const none = !board.count, left = !desk.live && /** @type {any} */ (desk.saved)?.left_out !== undefined;
+    const none = !board.count, left = !desk.live && desk.leftOut > 0;
     empty.hidden = this.order.length > 0;
     this.scroll.hidden = !empty.hidden;
     this.head.hidden = none;
@@ -427,7 +438,7 @@ export class PromisesPane {
     this.filter.states.clear();
     this.filter.text = "";
     this.onlySelected = false;
-    if (this.search) this.search.value = "";
+    this.search.value = "";
     this.relist();
   }
 
@@ -442,9 +453,9 @@ export class PromisesPane {
   retheme() {
     this.theme = readTheme(this.el);
     this.themed = this.el.isConnected;
-    for (const state of PROMISE_STATES) drawPromiseMark(/** @type {any} */ (this.chips)[state].icon, state, this.theme);
+    for (const state of PROMISE_STATES) drawPromiseMark(this.chips[state].icon, state, this.theme);
     for (const node of this.list.shown.values()) { const row = this.rows.get(node); if (row) row.told.state = ""; }
-    if (this.cardIcon) this.cardIcon.dataset.state = "";
+    this.cardIcon.dataset.state = "";
   }
 
   resize() {
@@ -454,17 +465,17 @@ export class PromisesPane {
     if (mode !== this.mode) {
       this.mode = mode;
       for (const name of ["wide", "mid", "tiny"]) el.classList.toggle(`wb-promises-in-${name}`, name === mode);
-      const top = this.scroll ? Math.floor(this.scroll.scrollTop / this.list.height) : 0;
+      const top = Math.floor(this.scroll.scrollTop / this.list.height);
       this.list.height = BOARD_ROW_H[/** @type {"wide"} */ (mode)];
       this.list.set(this.order.length, true);
-      if (this.scroll) this.scroll.scrollTop = top * this.list.height;
+      this.scroll.scrollTop = top * this.list.height;
     }
     this.alignHead();
   }
 
   /** The head leaves out what the list's scroll bar takes. */
   alignHead() {
-    if (this.head && this.scroll) this.head.style.paddingRight = `${Math.max(0, this.scroll.offsetWidth - this.scroll.clientWidth) + 10}px`;
+    this.head.style.paddingRight = `${Math.max(0, this.scroll.offsetWidth - this.scroll.clientWidth) + 10}px`;
   }
 
   // ---- rows --------------------------------------------------------------------------------------------------------
@@ -490,7 +501,7 @@ export class PromisesPane {
 
   fillRows() {
     for (const [index, node] of this.list.shown) { const parts = this.rows.get(node); if (parts) this.fillRow(parts, index); }
-    this.scroll?.setAttribute("aria-activedescendant", this.at >= 0 ? `${this.id}-${this.at}` : "");
+    this.scroll.setAttribute("aria-activedescendant", this.at >= 0 ? `${this.id}-${this.at}` : "");
   }
 
   /** Bring a row up to date; only what changed is written. @param {BoardRow} parts @param {number} index */
@@ -558,7 +569,7 @@ export class PromisesPane {
   key(e) {
     const target = /** @type {HTMLElement} */ (e.target);
     if (e.key === "Escape") { if (this.open < 0) return false; this.shut(); this.focus(); return true; }
-    if (e.key === "/") { this.search?.focus(); return true; }
+    if (e.key === "/") { this.search.focus(); return true; }
     if (target !== this.scroll) return false;
     const here = this.order.indexOf(this.at), last = this.order.length - 1, page = Math.max(1, Math.floor(this.scroll.clientHeight / this.list.height) - 1);
     const to = { ArrowDown: here + 1, ArrowUp: Math.max(0, here - 1), Home: 0, End: last, PageDown: here + page, PageUp: here - page }[e.key];
@@ -585,8 +596,8 @@ export class PromisesPane {
     this.knownError = this.said = "";
     this.form = undefined;
     this.asked = 0;
-    this.card?.replaceChildren();
-    if (this.card) this.card.scrollTop = 0;
+    this.card.replaceChildren();
+    this.card.scrollTop = 0;
     this.askKnown(true);
     this.drawCard();
     this.resize();
@@ -598,7 +609,7 @@ export class PromisesPane {
   shut() {
     this.open = -1;
     this.form = undefined;
-    if (this.card) this.card.hidden = true;
+    this.card.hidden = true;
     this.resize();
     this.fillRows();
   }
@@ -638,12 +649,11 @@ export class PromisesPane {
 
   drawCard() {
     const { board, card, desk } = this, record = board.records[this.open];
-    if (!card) return;
     if (!record) { this.shut(); return; }
     if (card.hidden || !card.firstChild) this.buildCard();
     const state = this.known?.orphan && record.state === "pending" && desk.clock === null ? "orphaned" : board.stateOf(record);
-    if (this.cardIcon && this.cardIcon.dataset.state !== state) { this.cardIcon.dataset.state = state; drawPromiseMark(this.cardIcon, state, this.theme); }
-    setText(/** @type {HTMLElement} */ (this.cardTitle), this.nameOf(record));
+    if (this.cardIcon.dataset.state !== state) { this.cardIcon.dataset.state = state; drawPromiseMark(this.cardIcon, state, this.theme); }
+    setText(this.cardTitle, this.nameOf(record));
     this.drawFacts(record, state);
     this.drawCompletion(record);
     this.drawEvents(record);
@@ -654,17 +664,11 @@ export class PromisesPane {
 
   buildCard() {
     const { card } = this;
-    if (!card) return;
     const head = make("div", "wb-promises-card-head");
-    this.cardIcon = make("canvas", "wb-promises-mark");
     this.cardIcon.setAttribute("aria-hidden", "true");
-    this.cardTitle = make("strong", "wb-promises-card-title");
     const shut = button("×", "Close (Escape)", () => { this.shut(); this.focus(); }, "wb-tool");
     shut.setAttribute("aria-label", "Close");
     head.append(this.cardIcon, this.cardTitle, shut);
-    this.cardFacts = make("div", "wb-list wb-promises-facts");
-    this.cardDo = make("div", "wb-promises-do");
-    this.cardEvents = make("div", "wb-promises-events");
     card.replaceChildren(head, this.cardFacts, this.cardDo, this.cardEvents);
     card.hidden = false;
     this.factsTold = this.doTold = this.eventsTold = "";
@@ -694,17 +698,17 @@ export class PromisesPane {
       const line = board.line(record);
       if (line) { const cell = fact("line", [shortLine(line)], "wb-code"); cell.title = line; if (known?.source) cell.append(make("div", "wb-promises-source", known.source)); }
       if (known?.id) fact("id", [known.id], "wb-code");
-      this.cardFacts?.replaceChildren(...parts);
+      this.cardFacts.replaceChildren(...parts);
     }
     const words = record.end >= 0 ? `${state} after ${age}` : state === "unknown" ? state : `${state} for ${age}`;
-    if (this.cardState) setText(this.cardState, state === "completed" ? words : `${words}: ${/** @type {any} */ (STATE_MEANS)[state]}`);
+    if (this.cardState) setText(this.cardState, state === "completed" || state === "pending" ? words : `${words}: ${/** @type {any} */ (STATE_MEANS)[state]}`);
   }
 
   /** Names of agents, by slot or id, as links. @param {(number | string)[]} agents @returns {HTMLElement[]} */
   many(agents) {
     const { desk } = this, shown = agents.slice(0, LINKS_SHOWN_MOST);
     const slots = agents.map((one) => (typeof one === "number" ? one : desk.tape.slotOf(one)));
-    const nodes = shown.map((one, i) => { const line = make("div", "wb-promises-one"); line.append(slots[i] >= 0 ? agentLink(desk, slots[i]) : make("span", "wb-code", `${one}`)); return line; });
+    /** @type {HTMLElement[]} */ const nodes = shown.map((one, i) => { const line = make("div", "wb-promises-one"); line.append(slots[i] >= 0 ? agentLink(desk, slots[i]) : make("span", "wb-code", `${one}`)); return line; });
     if (agents.length > 1) nodes.unshift(button(`all ${agents.length.toLocaleString("en")}`, "Select them all", () => desk.select(slots.filter((slot) => slot >= 0)), "wb-link"));
     if (agents.length > shown.length) nodes.push(make("div", "wb-faint", `and ${(agents.length - shown.length).toLocaleString("en")} more`));
     return nodes;
@@ -726,7 +730,7 @@ export class PromisesPane {
       else { const [before, after] = promiseEventWords(tape.b[row]); item.append(entryLink(desk, tape.seq[row]), " ", before, agentLink(desk, tape.slot[row]), after); }
       list.append(item);
     }
-    this.cardEvents?.replaceChildren(head, list);
+    this.cardEvents.replaceChildren(head, list);
   }
 
   // ---- completing by hand ------------------------------------------------------------------------------------------
@@ -734,7 +738,6 @@ export class PromisesPane {
   /** @param {PromiseRecord} record */
   drawCompletion(record) {
     const { desk, cardDo } = this;
-    if (!cardDo) return;
     const why = whyNoCompletion(desk.live, desk.clock), possible = record.state === "pending";
     if (!possible || why) this.form = undefined;
     const told = `${record.number} ${possible} ${why} ${this.said} ${!!this.form}`;
@@ -774,6 +777,7 @@ export class PromisesPane {
     check();
     this.drawCard();
     field.focus();
+    form.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {string} text JSON */

@@ -11,7 +11,7 @@ export const CALL_ARROW = 1, REPLY_ARROW = 2, TRIGGER_ARROW = 3, COMPLETION_ARRO
 export const ARROWS = ["", "call", "reply", "trigger", "completion", "fork", "schedule"];
 /** What happens to a promise. */
 export const CREATED = 1, AWAITED = 2, DELIVERED = 3, COMPLETED = 4, IGNORED = 5, SEEN = 6, ENDED = 7, DROPPED = 8, HELD = 9;
-const KEYFRAME_ROWS = 4096, TENTHS = 100;
+const KEYFRAME_ROWS = 4096, PER_MS = 100;
 
 /** @typedef {{seq: number, row: number, n: number, last: Int32Array, links: Map<number, number>}} Moment `last`: by slot the last STATUS row or -1; `links`: key to OPEN row */
 /** @typedef {{number: number, owner: number, rows: number[]}} PromiseRows */
@@ -47,6 +47,7 @@ export class Tape {
   /** @type {number[]} rows at which a process took the session up */ marks = [];
   /** @type {number[]} rows at which an agent was taken back */ reverts = [];
   /** @type {number[]} rows at which a call was refused, for its answer could never come */ refusals = [];
+  /** @type {Map<number, number>} by kind of link the row that opened the first one */ firstLinks = new Map();
   /** @type {Moment[]} */ keyframes = [];
   /** @type {Moment} */ now = { seq: 0, row: 0, n: 0, last: new Int32Array(256).fill(-1), links: new Map() };
   /** What the newest entry is that the kernel has folded; rows may be older. */
@@ -62,7 +63,7 @@ export class Tape {
    */
   apply(head, bytes) {
     if (head.from > this.rows || head.text > this.texts.length) return false;
-    this.texts.push(...head.texts.slice(this.texts.length - head.text));
+    for (let i = this.texts.length - head.text; i < head.texts.length; i++) this.texts.push(head.texts[i]);
     const n = head.rows, skip = this.rows - head.from;
     let at = 0;
     /** @template T @param {new (b: ArrayBuffer, o: number, n: number) => T} Type @param {number} size @returns {T} */
@@ -115,8 +116,10 @@ export class Tape {
       this.statuses[slot].push(row);
       now.last[slot] = row;
     } else if (kind === ARROW_ROW) this.arrows.push(row);
-    else if (kind === OPEN_ROW) now.links.set(this.c[row], row);
-    else if (kind === CLOSE_ROW) now.links.delete(this.c[row]);
+    else if (kind === OPEN_ROW) {
+      now.links.set(this.c[row], row);
+      if (!this.firstLinks.has(this.b[row])) this.firstLinks.set(this.b[row], row);
+    } else if (kind === CLOSE_ROW) now.links.delete(this.c[row]);
     else if (kind === PROMISE_ROW) {
       const promise = (this.promises[a] ??= { number: a, owner: -1, rows: [] });
       if (this.b[row] === CREATED) promise.owner = slot;
@@ -240,14 +243,14 @@ export class Tape {
   }
 }
 
-/** @param {Uint32Array} steps tenths of a millisecond... @param {{wall: number, jumps: [number, number][]}} packed */
+/** @param {Uint32Array} steps hundredths of a millisecond @param {{wall: number, jumps: [number, number][]}} packed `jumps` in milliseconds */
 function unpackWalls(steps, packed) {
   const walls = new Float64Array(steps.length);
-  let wall = packed.wall, jump = 0;
+  let since = 0, jump = 0; // whole numbers: fractions would add up to an error
   for (let i = 0; i < steps.length; i++) {
-    if (packed.jumps[jump]?.[0] === i) wall += packed.jumps[jump++][1];
-    wall += steps[i] / TENTHS;
-    walls[i] = wall;
+    if (packed.jumps[jump]?.[0] === i) since += Math.round(packed.jumps[jump++][1] * PER_MS);
+    since += steps[i];
+    walls[i] = packed.wall + since / PER_MS;
   }
   return walls;
 }

@@ -4,7 +4,7 @@
 
 /** The part of what is shown that a stretch must be longer than to be folded. */
 export const IDLE_SHARE = 0.12;
-const LEAST_GAP_MS = 2, MOST_GAPS = 1500, MOST_BREAKS_FOLDED = 60, MOST_PX_A_UNIT = 4000;
+const LEAST_GAP_MS = 400, BREAK_PX = 44, WORTH = 2.5, MOST_GAPS = 1500, MOST_BREAKS_FOLDED = 60, MOST_PX_A_UNIT = 4000;
 const STEPS_OF_TEN = [1, 2, 5], STEPS_OF_TIME = [1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 7200e3, 10800e3, 21600e3, 43200e3, 86400e3];
 
 /** @typedef {{from: number, to: number}} Stretch of wall time */
@@ -44,9 +44,9 @@ export class IdleTimes {
   /**
    * Those to be folded: each is longer than a share of what is shown once they are folded. In order of time.
    * @param {number} total length of the whole @param {Set<number>} kept beginnings of those that the reader unfolded
-   * @param {Stretch | null} [now] what has lasted since the last entry
+   * @param {Stretch | null} [now] what has lasted since the last entry @param {number} [share] a fold must spare more than it takes
    */
-  folds(total, kept, now = null) {
+  folds(total, kept, now = null, share = IDLE_SHARE) {
     const order = now && now.to - now.from >= LEAST_GAP_MS ? [...this.gaps.slice(0, MOST_BREAKS_FOLDED), now].sort((a, b) => b.to - b.from - (a.to - a.from)) : this.gaps;
     let rest = total, count = 0, seen = 0;
     for (const gap of order) {
@@ -54,11 +54,14 @@ export class IdleTimes {
       const long = gap.to - gap.from;
       if (kept.has(gap.from)) continue;
       rest -= long;
-      if (long > IDLE_SHARE * rest && long > 0) count = seen;
+      if (long > share * rest) count = seen;
     }
     return order.slice(0, count).filter((gap) => !kept.has(gap.from)).sort((a, b) => a.from - b.from);
   }
 }
+
+/** The part of what is shown that a fold must spare, on a plot so wide. @param {number} width */
+export function foldShare(width) { return Math.max(IDLE_SHARE, (WORTH * Math.min(BREAK_PX, 0.1 * width)) / width); }
 
 /** From values to pixels and back. */
 export class TimeAxis {
@@ -80,7 +83,7 @@ export class TimeAxis {
     this.breaks = breaks;
     this.before = [0];
     breaks.forEach((gap, i) => { this.before[i + 1] = this.before[i] + gap.to - gap.from; });
-    this.gap = breaks.length ? Math.max(4, Math.min(46, (0.3 * this.width) / breaks.length)) : 0;
+    this.gap = breaks.length ? Math.max(4, Math.min(BREAK_PX, 0.1 * this.width, (0.3 * this.width) / breaks.length)) : 0;
   }
 
   /** Pixels from the beginning. @param {number} value */

@@ -9,7 +9,7 @@ import { countedHubs } from "./arrows.js";
 import { lengthText } from "./time_axis.js";
 
 export const AXIS_H = 26;
-const BAR_H = 13, SLIM_H = 8, INDENT = 12, DEEPEST = 7, TEXT_W = 5.7, LABEL_LEAST = 46, DRAWN_A_FAN = 36, NEAR = 5, HATCH = 6;
+const BAR_H = 13, SLIM_H = 8, INDENT = 12, DEEPEST = 7, TEXT_W = 5.7, LABEL_LEAST = 46, DRAWN_A_FAN = 36, PILL_LEAST = 10, NEAR = 5, HATCH = 6;
 
 /** Lines of messages: `status` gives the colour, -1 is the faint ink. @type {Record<number, {status: number, dash: number[], width: number, name: string}>} */
 export const ARROW_LOOKS = {
@@ -59,8 +59,9 @@ export class Hatches {
  */
 export function paintBar(g, theme, hatches, status, reasons, look, x1, x2, y) {
   const colour = theme.colours[status], w = Math.max(1.4, x2 - x1), thick = status === RUNNING || status === RETRYING, h = thick ? BAR_H : SLIM_H;
+  const ground = () => { g.fillStyle = theme.ground; g.fillRect(x1, y - h / 2, w, h); g.fillStyle = colour; };
   if (look !== FRESH) {
-    g.fillStyle = colour;
+    ground();
     g.globalAlpha = 0.16;
     g.fillRect(x1, y - h / 2, w, h);
     g.globalAlpha = look === TAKEN_BACK ? 0.4 : 0.75;
@@ -79,6 +80,7 @@ export function paintBar(g, theme, hatches, status, reasons, look, x1, x2, y) {
   g.fillStyle = g.strokeStyle = colour;
   if (status === RUNNING) {
     if (reasons & FOR_STEP && w > 2.5) {
+      ground();
       g.globalAlpha = 0.28;
       g.fillRect(x1, y - h / 2, w, h);
       g.globalAlpha = 1;
@@ -86,6 +88,7 @@ export function paintBar(g, theme, hatches, status, reasons, look, x1, x2, y) {
       g.fillRect(x1, y + h / 2 - 2.5, w, 2.5);
     } else g.fillRect(x1, y - h / 2, w, h);
   } else if (status === RETRYING) {
+    ground();
     for (let x = x1; x < x1 + w; x += 7) g.fillRect(x, y - h / 2, Math.min(4.5, x1 + w - x), h);
   } else if (status === WAITING || status === SUSPENDED) {
     if (reasons & FOR_CALL || !reasons) g.fillRect(x1, y - 1.5, w, 3);
@@ -103,6 +106,7 @@ export function paintBar(g, theme, hatches, status, reasons, look, x1, x2, y) {
       else { g.lineWidth = 7; g.setLineDash([1.2, 5.8]); g.beginPath(); g.moveTo(x1, y); g.lineTo(x1 + w, y); g.stroke(); g.setLineDash([]); }
     }
   } else if (status === INTERRUPTED) {
+    ground();
     g.fillRect(x1, y - 3.5, w, 2);
     g.fillRect(x1, y + 1.5, w, 2);
   } else if (w < 3) {
@@ -110,11 +114,21 @@ export function paintBar(g, theme, hatches, status, reasons, look, x1, x2, y) {
     g.fillRect(x1, y - h / 2, 1, h);
     g.globalAlpha = 1;
   } else {
+    ground();
     g.lineWidth = 1.2;
     g.setLineDash(status === QUEUED ? [] : [2, 2]);
     g.strokeRect(x1 + 0.6, y - h / 2 + 0.6, w - 1.2, h - 1.2);
     g.setLineDash([]);
   }
+}
+
+/** A sample of a band's load. @param {CanvasRenderingContext2D} g @param {Theme} theme @param {number} x @param {number} y its foot */
+export function paintLoadSample(g, theme, x, y) {
+  const steps = [3, 6, 9, 7, 5, 3], waits = [3, 4, 3, 3, 2, 1];
+  steps.forEach((high, i) => {
+    g.fillStyle = theme.colours[RUNNING]; g.fillRect(x + i * 4, y - high, 4, high);
+    g.fillStyle = theme.colours[WAITING]; g.globalAlpha = 0.45; g.fillRect(x + i * 4, y - high - waits[i], 4, waits[i]); g.globalAlpha = 1;
+  });
 }
 
 /** The head of a message's line. @param {CanvasRenderingContext2D} g @param {number} kind @param {number} x @param {number} y @param {number} dx @param {number} dy direction, of length 1 @param {number} s @param {string} ground */
@@ -156,6 +170,9 @@ export class LanePainter {
 
   // ---- places ------------------------------------------------------------------------------------------------------
 
+  /** Where the last lane ends on the screen. */
+  get bottom() { return Math.min(this.h, AXIS_H + this.table.height - (this.scene?.top ?? 0) + 4); }
+
   /** The middle of a lane on the screen. @param {number} lane @param {number} top */
   y(lane, top) { return AXIS_H + this.table.tops[lane] - top + this.tall(lane) / 2; }
 
@@ -184,13 +201,13 @@ export class LanePainter {
     g.clip();
     g.fillStyle = tone.line;
     g.globalAlpha = 0.55;
-    for (const { x } of ticks) g.fillRect(Math.round(x), AXIS_H, 1, h);
+    for (const { x } of ticks) g.fillRect(Math.round(x), AXIS_H, 1, this.bottom - AXIS_H);
     g.globalAlpha = 1;
     this.grounds(first, end);
     for (let lane = first; lane < end; lane++) this.lane(lane);
-    this.arrows(first, end);
-    this.restarts();
     this.breaks();
+    this.restarts();
+    this.arrows(first, end);
     if (scene.past) { const x = axis.x(scene.clock); g.globalAlpha = 0.68; g.fillStyle = tone.ground; g.fillRect(x, AXIS_H, right - x, h); g.globalAlpha = 1; }
     if (scene.path) this.path(first, end);
     g.restore();
@@ -262,7 +279,7 @@ export class LanePainter {
     if (!load || !load.peak) return;
     const places = byEntry ? scene.tape.seq : scene.tape.wall, bottom = y + tall / 2 - 5, room = tall - 16, unit = room / load.peak;
     const from = Math.max(Math.floor(axis.left), Math.floor(axis.x(places[load.rows[0]]))), to = Math.min(axis.left + axis.width, axis.x(scene.edge));
-    let at = lives.loadIndex(load, axis.value(from), byEntry), ran = 0, waited = 0, begin = from, top = -1, peakX = NaN, value = -1;
+    let at = lives.loadIndex(load, axis.value(from), byEntry), ran = 0, waited = 0, begin = from, top = -1, peakX = NaN;
     if (at) { ran = load.ran[at - 1]; waited = load.waited[at - 1]; }
     const flush = (/** @type {number} */ x) => {
       if (x <= begin) return;
@@ -270,7 +287,7 @@ export class LanePainter {
       if (waited) { g.fillStyle = tone.colours[WAITING]; g.globalAlpha = 0.45; g.fillRect(begin, bottom - (ran + waited) * unit, x - begin, waited * unit); g.globalAlpha = 1; }
       begin = x;
     };
-    for (let x = from; x < to && (at < load.rows.length || value !== ran * 65536 + waited || x + 2 > to); x++) {
+    for (let x = from; x < to && at < load.rows.length; x++) {
       const until = axis.value(x + 1), next = this.until(load, at, until, places);
       let most = 0, sum = 0;
       let r = ran, q = waited;
@@ -287,7 +304,6 @@ export class LanePainter {
         ran = load.ran[at - 1];
         waited = load.waited[at - 1];
       }
-      if (at >= load.rows.length) break;
     }
     flush(to);
     g.fillStyle = tone.edge;
@@ -339,14 +355,14 @@ export class LanePainter {
     for (const line of picture.lines) if (line.own) this.arrow(line, 1, null);
     for (const fan of picture.fans) this.pill(fan.count, fan.x, this.yEnd(fan.hub, fan.lines[0].a === fan.hub ? fan.lines[0].b : fan.lines[0].a), fan.kind, fan.out);
     if (!picture.fans.length) for (const hub of countedHubs(picture.lines, axis)) this.pill(hub.count, hub.x, this.yEnd(hub.hub, hub.out ? hub.lines[0].b : hub.lines[0].a), hub.kind, hub.out);
-    for (const line of picture.lines) if (line.count >= 3) this.pill(line.count, (line.x1 + line.x2) / 2, (this.yEnd(line.a, line.b) + this.yEnd(line.b, line.a)) / 2, line.kind, true);
+    for (const line of picture.lines) if (line.count >= PILL_LEAST) this.pill(line.count, (line.x1 + line.x2) / 2, (this.yEnd(line.a, line.b) + this.yEnd(line.b, line.a)) / 2, line.kind, true);
     this.g.globalAlpha = 1;
     this.g.strokeStyle = tone.ink;
   }
 
   /** Where a line touches a lane, coming from another. @param {number} lane @param {number} other */
   yEnd(lane, other) {
-    const y = this.y(lane, this.scene.top), reach = this.table.lanes[lane] < 0 ? this.tall(lane) / 2 - 4 : BAR_H / 2 + 1;
+    const y = this.y(lane, this.scene.top), mark = this.table.lanes[lane], reach = mark < 0 ? this.tall(lane) / 2 - 4 : this.scene.tape.origins[mark] === ROOT ? 1 : BAR_H / 2 - 1;
     return other > lane ? y + reach : y - reach;
   }
 
@@ -359,7 +375,7 @@ export class LanePainter {
     const dx = x2 - x1, dy = y2 - y1, length = Math.hypot(dx, dy) || 1, s = bold || line.own ? 5.2 : 4.4;
     g.globalAlpha = alpha;
     g.strokeStyle = g.fillStyle = this.colour(line.kind);
-    g.lineWidth = Math.min(5, look.width + Math.log2(line.count) * 0.55) + (bold ? 1.2 : 0);
+    g.lineWidth = (fan ? 1 : Math.min(5, look.width + Math.log2(line.count) * 0.55)) + (bold ? 1.2 : 0);
     g.setLineDash(look.dash);
     g.beginPath();
     g.moveTo(x1, y1);
@@ -437,20 +453,20 @@ export class LanePainter {
   // ---- breaks, restarts, the path ----------------------------------------------------------------------------------
 
   breaks() {
-    const { g, axis, tone, h } = this;
+    const { g, axis, tone } = this, h = this.bottom;
     for (const gap of axis.breaks) {
       const x = axis.x(gap.from), w = axis.gap;
       if (x > axis.left + axis.width || x + w < axis.left) continue;
       g.fillStyle = tone.ground;
       g.globalAlpha = 0.86;
-      g.fillRect(x, AXIS_H, w, h);
+      g.fillRect(x + 3, AXIS_H, w - 6, h - AXIS_H);
       g.globalAlpha = 1;
       g.strokeStyle = tone.edge;
       g.lineWidth = 1;
       g.setLineDash([]);
-      for (const at of [x, x + w]) {
+      for (const at of w < 12 ? [x + w / 2] : [x + 4, x + w - 4]) {
         g.beginPath();
-        for (let y = AXIS_H, side = 0; y < h + 8; y += 7, side++) g.lineTo(at + (side % 2 ? 2 : -2), y);
+        for (let y = AXIS_H, side = 0; y <= h; y += 7, side++) g.lineTo(at + (side % 2 ? 1.5 : -1.5), y);
         g.stroke();
       }
       if (w >= 16) this.upright(`${lengthText(gap.to - gap.from)} idle`, x + w / 2, AXIS_H + 10);
@@ -473,14 +489,14 @@ export class LanePainter {
 
   /** Where a new process took the session up. */
   restarts() {
-    const { g, axis, tone, scene, h } = this, { tape } = scene;
+    const { g, axis, tone, scene } = this, { tape } = scene;
     g.strokeStyle = tone.faint;
     g.lineWidth = 1;
     g.setLineDash([4, 4]);
     for (const row of tape.marks.slice(1)) {
       const x = Math.round(axis.x(axis.byEntry ? tape.seq[row] : tape.wall[row])) + 0.5;
       if (x < axis.left || x > axis.left + axis.width) continue;
-      g.beginPath(); g.moveTo(x, AXIS_H); g.lineTo(x, h); g.stroke();
+      g.beginPath(); g.moveTo(x, AXIS_H); g.lineTo(x, this.bottom); g.stroke();
     }
     g.setLineDash([]);
   }
@@ -549,7 +565,7 @@ export class LanePainter {
         g.fillRect(0, y - 12, 3, 24);
       }
       g.fillStyle = tone.line;
-      for (let depth = Math.min(DEEPEST, table.depths[lane]); depth > 0; depth--) g.fillRect(x - depth * INDENT + 5, y - this.tall(lane) / 2, 1, this.tall(lane));
+      for (let depth = Math.min(DEEPEST, table.depths[lane]); depth > 0; depth--) g.fillRect(x - depth * (axis.left < 140 ? 6 : INDENT) + 5, y - this.tall(lane) / 2, 1, this.tall(lane));
       if (table.opens(lane)) this.chevron(x + 5, mark < 0 ? y - 9 : y, table.isOpen(lane));
       const faded = scene.path ? !(mark >= 0 && scene.pathSlots.has(mark)) : mark >= 0 && mark >= moment.n;
       g.globalAlpha = faded ? 0.4 : 1;
@@ -572,7 +588,7 @@ export class LanePainter {
   }
 
   /** @param {number} lane */
-  indent(lane) { return 4 + Math.min(DEEPEST, this.table.depths[lane]) * (this.axis.left < 140 ? 8 : INDENT); }
+  indent(lane) { return 4 + Math.min(DEEPEST, this.table.depths[lane]) * (this.axis.left < 140 ? 6 : INDENT); }
 
   /** @param {number} x @param {number} y @param {boolean} open */
   chevron(x, y, open) {
@@ -598,9 +614,8 @@ export class LanePainter {
   /** @param {number} parent @param {number} x @param {number} y */
   bandName(parent, x, y) {
     const { g, scene, tone, axis } = this, { tape, moment } = scene, kids = tape.kids.get(parent) ?? [], room = axis.left - x - 8;
-    let n = kids.length;
-    while (n && kids[n - 1] >= moment.n) n--; // in order of coming
-    if (scene.past) { let low = 0, high = kids.length; while (low < high) { const mid = (low + high) >> 1; if (kids[mid] < moment.n) low = mid + 1; else high = mid; } n = low; }
+    let n = 0, high = kids.length; // how many have come
+    while (n < high) { const mid = (n + high) >> 1; if (kids[mid] < moment.n) n = mid + 1; else high = mid; }
     const of = `${n.toLocaleString("en")} × ${this.kind(parent, kids)}`;
     g.textAlign = "left";
     g.font = `600 12px ${tone.font}`;
@@ -636,7 +651,7 @@ export class LanePainter {
     if (width < 8) short = "";
     else if (g.measureText(whole).width > width) {
       let low = 0, high = whole.length;
-      const cut = (/** @type {number} */ n) => `${whole.slice(0, Math.ceil(n * 0.6))}…${n > 2 ? whole.slice(whole.length - Math.floor(n * 0.4)) : ""}`;
+      const cut = (/** @type {number} */ n) => `${whole.slice(0, Math.ceil(n * 0.45))}…${n > 1 ? whole.slice(whole.length - Math.floor(n * 0.55)) : ""}`;
       while (low < high) { const mid = (low + high + 1) >> 1; if (g.measureText(cut(mid)).width <= width) low = mid; else high = mid - 1; }
       short = low ? cut(low) : "";
     }
@@ -647,7 +662,7 @@ export class LanePainter {
 
   /** @param {{x: number, text: string}[]} ticks */
   scale(ticks) {
-    const { g, axis, tone, w, scene } = this, { tape } = scene, right = axis.left + axis.width;
+    const { g, axis, tone, w, scene } = this, { tape } = scene, right = axis.left + axis.width, clock = Math.min(right - 18, axis.x(scene.clock));
     g.fillStyle = tone.ground;
     g.fillRect(0, 0, w, AXIS_H);
     g.fillStyle = tone.line;
@@ -657,12 +672,12 @@ export class LanePainter {
     g.textBaseline = "middle";
     g.textAlign = "left";
     g.fillStyle = tone.faint;
-    g.fillText(this.shorten(axis.byEntry ? "entry" : "time since the first entry", axis.left - 16), 9, AXIS_H / 2);
+    g.fillText(this.shorten(axis.byEntry ? "entry" : axis.left < 180 ? "time" : "time since the first entry", axis.left - 16), 9, AXIS_H / 2);
     for (const { x, text } of ticks) {
       const wide = g.measureText(text).width;
       if (x - 1 > right) continue;
       g.fillRect(Math.round(x), AXIS_H - 6, 1, 5);
-      if (x + 4 + wide <= right) g.fillText(text, Math.round(x) + 4, AXIS_H / 2);
+      if (x + 4 + wide <= right && (x > clock + 26 || x + 6 + wide < clock - 26)) g.fillText(text, Math.round(x) + 4, AXIS_H / 2);
     }
     g.save();
     g.beginPath();

@@ -81,7 +81,8 @@ class Viewed(Explaining):
         Raises:
             SearchError: there is no such kind.
         """
-        return self._room("files").figure(self, kind, at, of=of)
+        figure: Figure = self._room("files").figure(self, kind, at, of=of)
+        return figure
 
     def snapshot(self, kind: str = "graph", at: int | None = None) -> Any:
         """A picture of a view as it is now, with no widget in it: it stays in a saved notebook and needs no kernel.
@@ -109,7 +110,8 @@ class Viewed(Explaining):
         Raises:
             StoreError: the file exists, or cannot be written.
         """
-        return self._room("files").to_html(self, path, panes=panes, overwrite=overwrite)
+        written: Path = self._room("files").to_html(self, path, panes=panes, overwrite=overwrite)
+        return written
 
     def to_perfetto(self, path: "str | os.PathLike[str]", *, overwrite: bool = False) -> Path:
         """Write what happened as a trace that Perfetto and Chrome's tracing page open.
@@ -117,7 +119,8 @@ class Viewed(Explaining):
         Raises:
             StoreError: the file exists, or cannot be written.
         """
-        return self._room("files").save_perfetto(self, path, overwrite=overwrite)
+        written: Path = self._room("files").save_perfetto(self, path, overwrite=overwrite)
+        return written
 
     def to_shiviz(self, path: "str | os.PathLike[str]", *, overwrite: bool = False) -> Path:
         """Write what happened with vector clocks, as ShiViz reads it.
@@ -125,7 +128,8 @@ class Viewed(Explaining):
         Raises:
             StoreError: the file exists, or cannot be written.
         """
-        return self._room("files").save_shiviz(self, path, overwrite=overwrite)
+        written: Path = self._room("files").save_shiviz(self, path, overwrite=overwrite)
+        return written
 
     def to_mermaid(self, kind: str = "graph", at: int | None = None) -> str:
         """The agents (`graph`) or their messages (`sequence`) as a Mermaid diagram.

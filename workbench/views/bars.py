@@ -1,8 +1,8 @@
 """How a timeline draws what agents do: bars by what they are in, lines by what they send, and the legend of both.
 
-Each kind has a colour and a form: what runs is thick, what waits is thin (solid for a call, dotted for a promise, dashed
-for a timer), what has not begun is hollow, what is tried again is hatched. What was replayed is pale and hatched, what
-was taken back is pale and struck through. So a picture reads in grey too.
+Each kind has a colour and a form: what runs is thick, what waits is thin (solid for a call, dotted for a promise,
+dashed for a timer), what has not begun is hollow, what is tried again is hatched. What was replayed is pale and hatched,
+what was taken back is pale and struck through. So a picture reads in grey too.
 """
 
 from collections.abc import Callable, Collection
@@ -77,6 +77,8 @@ LINES: Final = {
     Arrow.FORK: (COLOURS[Status.UNDEFINED], 1.3, "8 3 2 3"),
 }
 """Colour, thickness and dashes of messages."""
+AT_WORK, RAN = "#e0ecf5", _SKY
+"""Of a band: under way, running."""
 LIT, LIT_LINE = "#f7ec82", "#8a7a00"
 
 

@@ -1,8 +1,10 @@
-"""What a view that begins late has to know of the agents that were there before."""
+"""What a view that begins late has to know of the agents that were there before; and one that shows just these."""
 
-from workbench.core.nouns import Agent, Invocation
+from workbench.core.nouns import Agent, Invocation, Promise, Step
+from workbench.core.nouns import Wait as OpenWait
 from workbench.core.state import State
-from workbench.views.graph_nodes import Earlier, Status
+from workbench.views.graph import GraphView
+from workbench.views.graph_nodes import Earlier, Link, Status, Wait
 
 
 def earlier_agents(state: State, upto: int) -> dict[int, Earlier]:
@@ -12,6 +14,31 @@ def earlier_agents(state: State, upto: int) -> dict[int, Earlier]:
     be told: of an agent with newer entries, only what can be known not to be of them.
     """
     return {agent.uid: _earlier(agent, upto) for agent in state.agents.values() if agent.uid <= upto}
+
+
+def view_of(state: State) -> GraphView:
+    """The graph as it is now; of the agents that were deleted, those that others descend from."""
+    view = GraphView(since=state.seq, earlier=earlier_agents(state, state.seq))
+    for agent in state.agents.values():
+        if agent.deleted:
+            continue
+        node = view.recall(agent.uid, agent.created_wall)
+        if node is not None:
+            for op, wait in agent.waits.items():
+                view.take_over(node, op, _wait(agent, wait))
+    return view
+
+
+def _wait(agent: Agent, wait: OpenWait) -> Wait:
+    on = wait.on
+    kind, target, what = Link.TIMER, 0, "a timer"
+    if isinstance(on, Invocation):
+        kind, target, what = Link.CALL, on.target, on.method
+    elif isinstance(on, Promise):
+        kind, target, what = Link.PROMISE, on.owner, f"promise {on.index}"
+    elif isinstance(on, Step):
+        kind, what = Link.STEP, on.name
+    return Wait(wait.seq, int(kind), agent.uid, target, what, wait.wall, wait.line)
 
 
 def _earlier(agent: Agent, upto: int) -> Earlier:

@@ -104,7 +104,7 @@ def forks_drawing(tape: Tape, moment: Moment, results: Mapping[int, str] | None 
         results: what branches came to, by slot, as text.
     """
     every = branches(tape, moment)
-    title = _title(tape, moment, every)
+    title = _title(tape, every)
     if not every:
         nothing = words(MARGIN, 24, "no agent was forked", faint=True)
         return Drawing(320, 48, title, (nothing,))
@@ -123,7 +123,7 @@ def forks_drawing(tape: Tape, moment: Moment, results: Mapping[int, str] | None 
     marks += [mark for branch in reversed(shown) for mark in _line(branch, by_slot, ruler)]
     marks += [mark for branch in shown for mark in _cuts(branch, shown, ruler)]
     for branch in shown:
-        marks += _ends(tape, moment, branch, called, ruler, (results or {}).get(branch.slot))
+        marks += _ends(tape, moment, branch, shown, called, ruler, (results or {}).get(branch.slot))
     if results:
         marks.append(Text(WIDTH - MARGIN - RESULT_W, TOP - 20, "result", size=SMALL, colour=FAINT))
     if len(every) > len(shown):
@@ -200,7 +200,13 @@ def _cuts(branch: Branch, shown: list[Branch], ruler: _Ruler) -> list[Mark]:
 
 
 def _ends(
-    tape: Tape, moment: Moment, branch: Branch, called: list[str], ruler: _Ruler, result: str | None
+    tape: Tape,
+    moment: Moment,
+    branch: Branch,
+    shown: list[Branch],
+    called: list[str],
+    ruler: _Ruler,
+    result: str | None,
 ) -> list[Mark]:
     node, status = tape.view.nodes[branch.slot], tape.status(moment, branch.slot)
     x, y = MARGIN + min(branch.depth, 6) * 12, branch.y
@@ -208,6 +214,8 @@ def _ends(
     end = ruler.x(branch.length)
     if branch.source >= 0:
         end = max(end, ruler.x(branch.cut) + min(_TURN, max(end - ruler.x(branch.cut), 4)))
+    cuts = [ruler.x(fork.cut) for fork in shown if fork.source == branch.slot]
+    end = max([end, *(cut + 10 for cut in cuts)])
     sign = Rect(x + 4, y - 5, 9, 9, 2, "none", _TRUNK, 1.4) if branch.source < 0 else _fork_sign(x + 8, y)
     title = f"{node.agent_id}: {status.word}, {branch.length} entries"
     marks: list[Mark] = [Group(title, (sign, name)), Shape(status, end + 3, y, 5.5)]
@@ -230,7 +238,7 @@ def _fork_sign(x: float, y: float) -> Mark:
 # ---- words --------------------------------------------------------------------------------------------------------
 
 
-def _title(tape: Tape, moment: Moment, every: list[Branch]) -> str:
+def _title(tape: Tape, every: list[Branch]) -> str:
     forks = sum(tape.view.nodes[b.slot].origin == Origin.FORKED for b in every)
     trunks = len(every) - forks
     if not every:

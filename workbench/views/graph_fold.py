@@ -44,7 +44,7 @@ class GraphFold(GraphTree):
                 continue
             node = by_uid.get(entry.agent)
             if node is None and entry.agent in earlier:
-                node = self._recall(entry.agent, entry.wall)
+                node = self.recall(entry.agent, entry.wall)
             handler(self, node, entry, body)
         if entry is not None:
             self.seq = entry.seq
@@ -57,7 +57,7 @@ class GraphFold(GraphTree):
         if handler is not None:
             node = self.by_uid.get(entry.agent)
             if node is None and entry.agent in self._earlier:
-                node = self._recall(entry.agent, entry.wall)
+                node = self.recall(entry.agent, entry.wall)
             handler(self, node, entry, entry.body)
         self.seq = entry.seq
         if self._ended:
@@ -84,7 +84,7 @@ class GraphFold(GraphTree):
         uid = body.target
         target = self.by_uid.get(uid)
         if target is None and uid in self._earlier:
-            target = self._recall(uid, entry.wall)
+            target = self.recall(uid, entry.wall)
         if target is not None:
             if body.key is not None and not self._accepts(target, body.key, entry.seq):
                 target = None  # nothing new for the target to do
@@ -182,7 +182,7 @@ class GraphFold(GraphTree):
             node.running, node.method, node.outcome = source.running or entry.seq, source.method, source.outcome
             for op, wait in (source.waits or {}).items():
                 if op <= body.cut:
-                    self._take_over(node, op, msgspec.structs.replace(wait, key=self._new_key(), agent=node.uid))
+                    self.take_over(node, op, msgspec.structs.replace(wait, key=self._new_key(), agent=node.uid))
             node.retries = dict(source.retries) if source.retries else None
 
     def _agent_failed(self, node: GraphNode | None, entry: Entry, body: e.AgentFailed) -> None:

@@ -105,7 +105,7 @@ class GraphTree:
         uid = entry.agent
         parent = self.by_uid.get(parent_uid)
         if parent is None and self._earlier:
-            parent = self._recall(parent_uid, entry.wall)
+            parent = self.recall(parent_uid, entry.wall)
         if self.closed and (parent is None or parent.origin == ROOT):
             return None
         if parent is None:
@@ -117,12 +117,12 @@ class GraphTree:
         self._show(node)
         return node
 
-    def _recall(self, uid: int, wall: int) -> GraphNode | None:
+    def recall(self, uid: int, wall: int) -> GraphNode | None:
         """Bring an earlier agent, and those it descends from, into the view."""
         known = self._earlier.get(uid)
         if known is None or uid in self.by_uid:
             return self.by_uid.get(uid)
-        parent = self._recall(known.parent, wall)
+        parent = self.recall(known.parent, wall)
         origin = ROOT if known.parent == 0 else FORKED if known.forked else SPAWNED
         node = GraphNode(len(self.nodes), uid, known.agent_id, -1 if parent is None else parent.slot, origin, wall)
         node.running, node.method, node.pending = known.running, known.method, known.pending
@@ -160,7 +160,7 @@ class GraphTree:
         self.fresh[wait.key] = wait
         self.dirty.add(wait.agent)
 
-    def _take_over(self, node: GraphNode, op: int, wait: Wait) -> None:
+    def take_over(self, node: GraphNode, op: int, wait: Wait) -> None:
         """A wait that began elsewhere, or earlier, is open here from now on."""
         self._open(node, op, wait)
         node.steps += wait.kind == STEP
@@ -218,7 +218,7 @@ class GraphTree:
             known = before.pop(then.op, None)
             if known is not None:
                 self._close(known)
-            self._take_over(node, then.op, self._wait_of(node, then, known))
+            self.take_over(node, then.op, self._wait_of(node, then, known))
         still = {then.op for then in facts.waits}
         node.retries = {op: retry for op, retry in retries.items() if op in still}
         for wait in before.values():

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from workbench.views.graph_nodes import LOUD, Origin, Status
+from workbench.views.graph_nodes import LOUD, GraphNode, Origin, Status
 from workbench.views.lettering import short_id
 from workbench.views.spans import Span
 from workbench.views.tape import Moment, Row, Tape
@@ -27,8 +27,7 @@ class Lane(msgspec.Struct):
         slot: the agent; of a band, the parent of its members.
         depth: how far below the root.
         name: what is written beside it.
-        siblings: how many siblings a band stands for.
-        hidden: how many agents below this one are not drawn at all.
+        more: how many agents below have no place of their own.
         y: its middle; `height` around it.
     """
 
@@ -36,8 +35,7 @@ class Lane(msgspec.Struct):
     depth: int
     name: str
     members: tuple[int, ...] = ()
-    siblings: int = 0
-    hidden: int = 0
+    more: int = 0
     y: float = 0
     height: float = 0
 
@@ -95,18 +93,20 @@ def lanes(tape: Tape, moment: Moment, lives: Sequence[Sequence[Span]], lit: Coll
     while todo:
         slot, depth = todo.pop()
         choice = choices.get(slot, _Choice([], []))
-        found.append(Lane(slot, depth, called[slot], hidden=choice.hidden))
+        found.append(Lane(slot, depth, called[slot], more=choice.hidden))
         if choice.folded:
             found.append(_band(slot, depth + 1, choice, kids, nodes))
         todo += [(member, depth + 1) for member in reversed(choice.shown)]
     return found
 
 
-def _band(parent: int, depth: int, choice: _Choice, kids: Mapping[int, list[int]], nodes: Sequence[object]) -> Lane:
-    types = {getattr(nodes[slot], "type_name", "") for slot in choice.folded}
-    n = len(choice.folded)
-    name = f"{n} \N{MULTIPLICATION SIGN} {types.pop()}" if len(types) == 1 else f"{n} agents"
-    return Lane(parent, depth, name, tuple(_below(choice.folded, kids)), n)
+def _band(parent: int, depth: int, choice: _Choice, kids: Mapping[int, list[int]], nodes: Sequence[GraphNode]) -> Lane:
+    members = _below(choice.folded, kids)
+    alike = len({nodes[slot].type_name for slot in members}) == 1
+    named = members if alike else choice.folded
+    types = {nodes[slot].type_name for slot in named}
+    name = f"{len(named)} \N{MULTIPLICATION SIGN} {types.pop()}" if len(types) == 1 else f"{len(named)} agents"
+    return Lane(parent, depth, name, tuple(members), len(members) - len(named))
 
 
 def _below(slots: Sequence[int], kids: Mapping[int, list[int]]) -> list[int]:
@@ -135,16 +135,12 @@ def _choose(
         all_fit = sum(map(len, families.values())) <= left
         level = []
         for parent, members in families.items():
-            if all_fit or len(members) <= max(1, share):
+            if all_fit or len(members) <= share:
                 choice = _Choice(members, [])
-                if len(members) > left:
-                    bands -= 1
             elif bands > 0:
                 choice = _fold(tape, moment, members, lives, lit, min(_KEPT, max(0, share - 1)))
                 bands -= 1
             else:
-                choice = _Choice([], [])
-            if len(choice.shown) > left and bands < 0:
                 choice = _Choice([], [])
             if not choice.shown and not choice.folded:
                 choice.hidden = len(_below(members, kids))
@@ -166,7 +162,8 @@ def _fold(
         return tape.status(moment, slot) in LOUD or any(s.then is Status.FAILED and not s.reverted for s in lives[slot])
 
     slowest = sorted(members, key=lambda slot: -took(tape, lives[slot]))[:_SLOWEST]
-    wanted = [*(m for m in members if m in lit), *slowest[:1], *(m for m in members if failed(m)), *slowest]
+    loud = [m for m in members if failed(m)]
+    wanted = [*(m for m in members if m in lit), *loud[:1], *slowest[:1], *loud, *slowest]
     shown = sorted(list(dict.fromkeys(wanted))[:room])
     kept = set(shown)
     return _Choice(shown, [m for m in members if m not in kept])

@@ -38,7 +38,7 @@ MOST_PROMISES: Final = 30
 """Promises drawn; what is left out is counted. Those that are not completed come first, then the newest."""
 MOST_WAITERS: Final = 4
 WIDTH, TOP, HEAD, LINE, GAP, MARGIN = 1000, 40.0, 24.0, 15.0, 8.0, 16.0
-LEAST_NAMES, MOST_NAMES, OUTCOME_W = 150.0, 260.0, 176.0
+LEAST_NAMES, MOST_NAMES, OUTCOME_W = 150.0, 260.0, 196.0
 _DONE, _WAIT, _LATE, _OVER = (COLOURS[s] for s in (Status.DONE, Status.WAITING, Status.FAILED, Status.EXITED))
 LATEST: Final = 20.0
 """Pixels by which a mark may stand beside its place, where there are many."""
@@ -236,26 +236,22 @@ def _bar(sheet: _Sheet, record: Record, y: float) -> list[Mark]:
             marks.append(Group(f"{sheet.called[slot]} came too late", tuple(_cross(x, y))))
             sheet.told.add("came too late")
             last = x
-    marks.append(fitted(_outcome(sheet, record, y), OUTCOME_W))
+    beyond = f"+{len(record.ignored):,} late" if record.ignored else ""
+    marks.append(fitted(_outcome(sheet, record, y), OUTCOME_W - text_width(beyond, SMALL) - 8))
+    if beyond:  # apart, because a name may be written from right to left
+        marks.append(Text(WIDTH - MARGIN, y, beyond, "end", SMALL, colour=FAINT))
     return [Group(_length(sheet, record), tuple(marks))]
 
 
 def _outcome(sheet: _Sheet, record: Record, y: float) -> Text:
     x = WIDTH - MARGIN - OUTCOME_W
-    late = f", {len(record.ignored)} too late" if record.ignored else ""
     if record.completed is not None:
-        return Text(x, y, f"by {fitted_name(sheet.called[record.completer], late)}{late}", size=SMALL)
+        return Text(x, y, f"by {sheet.called[record.completer]}", size=SMALL)
     if record.ended is not None:
         return Text(x, y, "ended: never completed", size=SMALL, colour=FAINT)
     if record.number in sheet.orphans:
         return Text(x, y, "orphaned: nobody can complete it", size=SMALL, bold=True, colour=_LATE)
     return Text(x, y, "pending", size=SMALL, colour=FAINT)
-
-
-def fitted_name(name: str, late: str) -> str:
-    """A name that leaves room for what follows it."""
-    text = Text(0, 0, name, size=SMALL)
-    return fitted(text, OUTCOME_W - 20 - text_width(late, SMALL)).text
 
 
 def _length(sheet: _Sheet, record: Record) -> str:

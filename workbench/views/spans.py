@@ -256,7 +256,7 @@ def _take_back(tape: Tape, life: _Life, row: int) -> None:
 
 def _inherit(tape: Tape, life: _Life, source: _Life, row: int) -> None:
     """A fork has gone through what its source did of this invocation up to the cut."""
-    cut = point_at(tape, tape.c[row] or tape.seq[row])
+    cut = point_at(tape, tape.c[row])
     for piece in source.under_way_at(cut.seq):
         end = piece.end if piece.end is not None and piece.end.seq <= cut.seq else cut
         if piece.begin.seq < end.seq:

@@ -362,7 +362,8 @@ class Tape:
     def _forked(self, node: GraphNode, entry: Entry, body: e.AgentForked) -> None:
         source = self.view.by_uid.get(body.source)
         at = source.slot if source is not None else -1
-        self._row(entry, _FORK, node.slot, at, body.cut, entry.cause, entry.index)
+        cut = body.facts.seq if body.facts is not None else entry.seq - 1  # `ForkMade` stands right before
+        self._row(entry, _FORK, node.slot, at, body.cut, cut, entry.index)
         if at >= 0:
             self._arrow(entry, node.slot, at, _FORKING, entry.seq)
         for op, number in self._awaits.get(body.source, {}).items():

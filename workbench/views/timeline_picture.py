@@ -4,8 +4,10 @@ A lane for each agent under its parent, time to the right, idle stretches folded
 A dashed vertical line is where a process took the session up: what was under way there was rebuilt from the log.
 """
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -23,10 +25,9 @@ from workbench.views.bars import (
     legend,
     look_of,
 )
+from workbench.views.density import density, density_keys
 from workbench.views.drawing import (
-    EDGE,
     FAINT,
-    HAIR,
     INK,
     SMALL,
     Drawing,
@@ -40,7 +41,7 @@ from workbench.views.drawing import (
     polyline,
     words,
 )
-from workbench.views.graph_looks import COLOURS, ORDER
+from workbench.views.graph_looks import ORDER
 from workbench.views.graph_nodes import LOUD, Origin, Status
 from workbench.views.lanes import Lane, by_slot, lanes, names, took
 from workbench.views.lettering import fitting, text_width
@@ -51,7 +52,7 @@ from workbench.views.tape import Arrow, Moment, Row, Tape
 WIDTH: Final = 1000
 TOP, LANE, BAND, INDENT, DEEPEST = 40.0, 21.0, 40.0, 13.0, 9
 LEAST_NAMES, MOST_NAMES, TOOK_W, MARGIN = 110.0, 250.0, 72.0, 16.0
-MOST_ARROWS, MOST_BARS = 300, 4000
+MOST_ARROWS, MOST_BARS, MOST_ENDS = 300, 4000, 80
 _PAINTED: Final = (Arrow.REPLY, Arrow.CALL, Arrow.TRIGGER, Arrow.SCHEDULE, Arrow.FORK, Arrow.COMPLETION)
 """The order in which messages are painted: the rarer over the common."""
 _GRAIN: Final = 0.8
@@ -112,7 +113,11 @@ def timeline_drawing(
     sheet = _lay_out(tape, moment, known, critical or (), by)
     marks = [*_stripes(sheet), *axis_marks(sheet.scale, TOP, sheet.bottom), *_lit(sheet, critical or ())]
     for lane in sheet.lanes:
-        marks += _density(sheet, lane) if lane.members else _bars(sheet, lane)
+        if lane.members:
+            folded = [span for slot in lane.members for span in sheet.lives[slot]]
+            marks.append(density(sheet.scale, folded, lane.y + BAND / 2 - 5, BAND - 12, WIDTH - MARGIN))
+        else:
+            marks += _bars(sheet, lane)
     marks += _arrows(sheet, messages(tape, moment))
     marks += break_marks(sheet.scale, TOP, sheet.bottom)
     resumed = _resumed(sheet)
@@ -127,6 +132,8 @@ def timeline_drawing(
     y = sheet.bottom + (38 if resumed else 24)
     marks.append(fitted(words(MARGIN, y, title, bold=True), WIDTH - 2 * MARGIN))
     found = keys(sheet.looks, sheet.arrows, sheet.ends)
+    if any(lane.members for lane in sheet.lanes):
+        found += density_keys()
     if critical:
         found.append(Key("critical path", lambda x, at: [Rect(x, at - 7, 24, 14, 3, LIT, LIT_LINE, 0.8)]))
     more, bottom = legend(found, MARGIN, y + 22, WIDTH - MARGIN) if found else ([], y)
@@ -145,7 +152,7 @@ def _lay_out(
         lane.height = BAND if lane.members else LANE
         lane.y = y + lane.height / 2
         y += lane.height
-    widths = [_indent(lane) + 20 + text_width(_called(lane), bold=bool(lane.members)) for lane in found]
+    widths = [_indent(lane) + _wide(tape, moment, lane) for lane in found]
     left = MARGIN + min(max([LEAST_NAMES, *widths]), MOST_NAMES) + 14
     right = WIDTH - MARGIN - TOOK_W
     scale = (
@@ -164,32 +171,45 @@ def _lay_out(
 def _stripes(sheet: _Sheet) -> list[Mark]:
     """Each other lane has a ground of its own, which leads from its name to its bars."""
     right = WIDTH - MARGIN + 6
-    grounds = [lane for lane in sheet.lanes[1::2]]
-    return [Rect(8, lane.y - lane.height / 2, right - 8, lane.height, 3, "#f8f9fa") for lane in grounds]
+    return [Rect(8, lane.y - lane.height / 2, right - 8, lane.height, 3, "#f8f9fa") for lane in sheet.lanes[1::2]]
 
 
 def _indent(lane: Lane) -> float:
     return min(lane.depth, DEEPEST) * INDENT
 
 
-def _called(lane: Lane) -> str:
-    return f"{lane.name}  +{lane.hidden} below" if lane.hidden else lane.name
+def _wide(tape: Tape, moment: Moment, lane: Lane) -> float:
+    """Pixels that a lane's name takes, with its sign and what stands below it."""
+    more = text_width(_more(lane), SMALL) + 8 if lane.more else 0
+    title = 20 + text_width(lane.name, bold=bool(lane.members)) + more
+    return max(title, 20 + text_width(_counted(tape, moment, lane), SMALL)) if lane.members else title
+
+
+def _more(lane: Lane) -> str:
+    return f"+{lane.more:,} below" if lane.more else ""
+
+
+def _counted(tape: Tape, moment: Moment, lane: Lane) -> str:
+    counts = Counter(tape.status(moment, member) for member in lane.members)
+    return ", ".join(f"{counts[s]} {s.word}" for s in ORDER if counts[s])
 
 
 def _name(sheet: _Sheet, lane: Lane) -> list[Mark]:
     tape, moment = sheet.tape, sheet.moment
     x, room = MARGIN + _indent(lane), sheet.scale.left - 14
     end = WIDTH - MARGIN
+    y = lane.y - 7 if lane.members else lane.y
+    more = [Text(room, y, _more(lane), "end", SMALL, colour=FAINT)] if lane.more else []
+    free = room - x - 17 - (text_width(_more(lane), SMALL) + 6 if lane.more else 0)
     if lane.members:
-        title = fitted(words(x + 16, lane.y - 7, lane.name, bold=True), room - x - 16)
-        counts = {s: sum(tape.status(moment, m) is s for m in lane.members) for s in ORDER}
-        told = ", ".join(f"{counts[s]} {s.word}" for s in ORDER if counts[s])
-        return [*_pile(x + 6, lane.y - 7), title, fitted(words(x + 16, lane.y + 8, told, small=True), room - x - 16)]
+        title = fitted(words(x + 17, y, lane.name, bold=True), free)
+        told = fitted(words(x + 17, lane.y + 8, _counted(tape, moment, lane), small=True), room - x - 17)
+        return [*_pile(x + 6, y), title, told, *more]
     node = tape.view.nodes[lane.slot]
     status = tape.status(moment, lane.slot)
     sign = notebook_sign(x + 6, lane.y) if node.origin == Origin.ROOT else (Shape(status, x + 6, lane.y, 5),)
-    name = fitted(words(x + 17, lane.y, _called(lane), faint=status is Status.EXITED), room - x - 17)
-    marks: list[Mark] = [Group(f"{node.agent_id}: {status.word}", (*sign, name))]
+    name = fitted(words(x + 17, y, lane.name, faint=status is Status.EXITED), free)
+    marks: list[Mark] = [Group(f"{node.agent_id}: {status.word}", (*sign, name)), *more]
     length = took(sheet.tape, sheet.lives[lane.slot])
     if sheet.lives[lane.slot] and node.origin != Origin.ROOT:
         marks.append(Text(end, lane.y, duration(length / 1000), "end", SMALL, colour=FAINT))
@@ -231,86 +251,43 @@ def _ends(sheet: _Sheet, lane: Lane, ends: list[tuple[float, Status]]) -> list[M
     marks: list[Mark] = []
     taken: list[float] = []
     for x, status in sorted(ends, key=lambda end: (end[1] is Status.DONE, -end[0])):
-        if all(abs(x - other) >= _NEAR for other in taken) and len(taken) < 80:
+        if all(abs(x - other) >= _NEAR for other in taken) and len(taken) < MOST_ENDS:
             taken.append(x)
             sheet.ends.add(status)
             marks.append(Shape(status, x + 1, lane.y, 4.2))
     return marks
 
 
-# ---- bands --------------------------------------------------------------------------------------------------------
-
-
-def _density(sheet: _Sheet, lane: Lane) -> list[Mark]:
-    """How many of the folded were at work at the same time: pale for under way, full for running."""
-    scale, base, high = sheet.scale, lane.y + BAND / 2 - 5, BAND - 12
-    known = [span for slot in lane.members for span in sheet.lives[slot] if not span.ghost and not span.reverted]
-    busy = _levels(scale, [span for span in known if span.status is not Status.QUEUED])
-    ran = _levels(scale, [span for span in known if span.status is Status.RUNNING])
-    most = max(0, *busy)
-    marks: list[Mark] = [Path(polyline((scale.left, base), (scale.right, base)), EDGE, 0.8)]
-    for levels, colour in ((busy, "#c5dff0"), (ran, COLOURS[Status.RUNNING])):
-        path = _steps(levels, scale.left, base, high / max(most, 1))
-        if path:
-            marks.append(Path(path, fill=colour))
-    marks.append(Text(WIDTH - MARGIN, lane.y, f"{most:,} at once", "end", SMALL, colour=FAINT))
-    if any(ran):
-        sheet.looks.add(Look.RUNNING)
-    return [Group(f"at most {most} of {len(lane.members)} at the same time", tuple(marks))]
-
-
-def _levels(scale: Scale, known: Sequence[Span]) -> list[int]:
-    """How many of these spans there are at a time, at most in each column a pixel wide."""
-    changes: dict[int, int] = {}
-    places: dict[int, float] = {}
-    for span in known:
-        for at, change in ((span.begin, 1), (span.end, -1)):
-            changes[at.seq] = changes.get(at.seq, 0) + change
-            places.setdefault(at.seq, scale.x(at))
-    levels = [0] * (int(scale.right - scale.left) + 1)
-    level = column = 0
-    for seq in sorted(changes):
-        at = min(int(places[seq] - scale.left), len(levels) - 1)
-        for i in range(column, at + 1):
-            levels[i] = max(levels[i], level)
-        column, level = at, level + changes[seq]
-        levels[at] = max(levels[at], level)
-    return levels
-
-
-def _steps(levels: Sequence[int], left: float, base: float, unit: float) -> str:
-    """The outline of a row of columns a pixel wide."""
-    points: list[tuple[float, float]] = []
-    before = 0
-    for i, level in enumerate(levels):
-        if level != before:
-            points += [(left + i, base - before * unit), (left + i, base - level * unit)]
-            before = level
-    if before:
-        points += [(left + len(levels) - 1, base - before * unit), (left + len(levels) - 1, base)]
-    return polyline(*points, closed=True) if points else ""
-
-
 # ---- over the lanes -----------------------------------------------------------------------------------------------
+
+
+class _Placed(NamedTuple):
+    """A message on the picture: from lane to lane, from place to place."""
+
+    message: Message
+    one: Lane
+    two: Lane
+    x0: float
+    x1: float
 
 
 def _arrows(sheet: _Sheet, sent: Sequence[Message]) -> list[Mark]:
     """Messages between lanes; those that would lie on each other are drawn once."""
-    placed = []
+    placed: list[_Placed] = []
     for message in sent:
         one, two = sheet.lane_of.get(message.sender), sheet.lane_of.get(message.receiver)
         if one is not None and two is not None and one is not two:
-            placed.append((message, one, two, sheet.scale.x(message.sent), sheet.scale.x(message.received)))
+            placed.append(_Placed(message, one, two, sheet.scale.x(message.sent), sheet.scale.x(message.received)))
     grain, chosen = 2.0, placed
     while grain == 2.0 or len(chosen) > MOST_ARROWS:  # noqa: PLR2004 - where it begins
-        seen = {}
+        seen: dict[tuple[object, ...], _Placed] = {}
         for at in placed:
             message, one, two, x0, x1 = at
             wide = grain * (6 if one.members or two.members else 1)
             seen.setdefault((message.kind, id(one), id(two), x0 // wide, x1 // wide), at)
         chosen, grain = list(seen.values()), grain * 2
     marks: list[Mark] = []
-    for message, one, two, x0, x1 in sorted(chosen, key=lambda at: _PAINTED.index(at[0].kind)):
+    for message, one, two, x0, x1 in sorted(chosen, key=lambda at: _PAINTED.index(at.message.kind)):
         sheet.arrows.add(message.kind)
         down = 1 if two.y > one.y else -1
         start = (x0, one.y + down * min(one.height / 2 - 6, 5))
@@ -321,7 +298,8 @@ def _arrows(sheet: _Sheet, sent: Sequence[Message]) -> list[Mark]:
 
 def _resumed(sheet: _Sheet) -> list[Mark]:
     """Where a process took up what an earlier one had begun."""
-    tape, marks, reach = sheet.tape, [], float("-inf")
+    tape, reach = sheet.tape, float("-inf")
+    marks: list[Mark] = []
     first = next((span.begin.seq for life in sheet.lives for span in life), None)
     for row in tape.rows(Row.MARK, sheet.moment.row):
         at = point(tape, row)
@@ -339,10 +317,6 @@ def _resumed(sheet: _Sheet) -> list[Mark]:
 
 def _lit(sheet: _Sheet, critical: Sequence[Segment]) -> list[Mark]:
     """The critical path, behind the bars."""
-    if sheet.scale.unit == "entry":
-        at = {}
-        for row in range(sheet.moment.row):
-            at.setdefault(sheet.tape.wall[row], row)
     slots = {node.agent_id: node.slot for node in sheet.tape.view.nodes[: sheet.moment.agents]}
     boxes: list[Mark] = []
     joints: list[Mark] = []
@@ -354,7 +328,7 @@ def _lit(sheet: _Sheet, critical: Sequence[Segment]) -> list[Mark]:
         x0, x1 = (_place(sheet, wall / 1e6) for wall in (segment.begin, segment.end))
         if before is not None and before[1] != lane.y:
             joints.append(Path(polyline(before, (x0, lane.y)), LIT_LINE, 2.2))
-        height = 15.0 if not lane.members else lane.height - 6
+        height = 18.0 if not lane.members else lane.height - 6
         boxes.append(Rect(x0 - 1, lane.y - height / 2, max(x1 - x0, 0) + 2, height, 3, LIT, LIT_LINE, 0.8))
         before = (x1, lane.y)
     return [*joints, *boxes]
@@ -365,7 +339,7 @@ def _place(sheet: _Sheet, wall: float) -> float:
     tape, rows = sheet.tape, sheet.moment.row
     if sheet.scale.unit == "time":
         return sheet.scale.at_wall(wall)
-    row = next((row for row in range(rows) if tape.wall[row] >= wall - 1e-3), rows - 1)
+    row = min(bisect_left(tape.wall, wall - 1e-3, 0, rows), rows - 1)
     return sheet.scale.x(Point(row, tape.seq[row], wall))
 
 

@@ -8,17 +8,15 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 from weakref import WeakValueDictionary
 
 from workbench.model.entries import Entry
 from workbench.runtime.clock import perf_counter
 from workbench.views.graph_nodes import BUSY, Earlier, Status, status_of
 from workbench.views.tape import Tape
+from workbench.views.tape_packet import TapePacket
 from workbench.widgets.pump import PUMP
-
-if TYPE_CHECKING:
-    from workbench.widgets.dashboard import Dashboard
 
 SLICE: Final = 4_000
 """Entries folded in one turn of the pump: 20 to 30 ms."""
@@ -42,6 +40,31 @@ class EntryFeed(Protocol):
         ...
 
 
+class Viewer(Protocol):
+    """A dashboard, as its channel knows it."""
+
+    @property
+    def owed(self) -> bool:
+        """Whether there are rows that its page was not sent."""
+        ...
+
+    def due_packet(self) -> TapePacket | None:
+        """The rows to send next."""
+        ...
+
+    def send_packet(self, part: TapePacket, /) -> None:
+        """Send them."""
+        ...
+
+    def send(self, content: dict[str, Any], /) -> None:
+        """Send something else."""
+        ...
+
+    def keep(self) -> None:
+        """Store the picture."""
+        ...
+
+
 class Channel:
     """One tape, and the dashboards that show it."""
 
@@ -52,7 +75,7 @@ class Channel:
         self.name = f"tape {next(_names)}"
         """Tells a page whether the rows that it has are of this tape."""
         self.lock = threading.RLock()  # over the tape: the pump folds, any thread may draw a still picture
-        self.widgets: list[Dashboard] = []
+        self.widgets: list[Viewer] = []
         self._undo: list[Callable[[], None]] = []
         self._looked = 0.0, 0
 
@@ -82,14 +105,14 @@ class Channel:
         """Committed entries that are not folded yet."""
         return max(0, self.feed.committed - self.tape.last_seq)
 
-    def add(self, widget: "Dashboard") -> None:
+    def add(self, widget: Viewer) -> None:
         """Have it sent what comes."""
         self.widgets.append(widget)
         if not self._undo:
             self._undo = [self.feed.subscribe(PUMP.wake), PUMP.follow(self)]
         PUMP.wake()
 
-    def remove(self, widget: "Dashboard") -> None:
+    def remove(self, widget: Viewer) -> None:
         """Send it nothing more; harmless when repeated."""
         if widget in self.widgets:
             self.widgets.remove(widget)

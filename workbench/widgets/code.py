@@ -1,5 +1,6 @@
 """The dashboard's code as a model of its own: a notebook stores it once, however many widgets it shows."""
 
+import zlib
 from typing import Any, Final
 
 import traitlets
@@ -15,7 +16,8 @@ class Code(Widget):
     _model_name = traitlets.Unicode("WidgetModel").tag(sync=True)
     _model_module = traitlets.Unicode("@jupyter-widgets/base").tag(sync=True)
     _model_module_version = traitlets.Unicode("2.0.0").tag(sync=True)
-    text = traitlets.Unicode().tag(sync=True)
+    module = traitlets.Bytes().tag(sync=True)
+    """Compressed, because it is saved with each notebook."""
     css = traitlets.Unicode().tag(sync=True)
 
 
@@ -27,7 +29,7 @@ def code() -> Code:
     while _MADE and _MADE[0].comm is None:
         _MADE.pop()
     if not _MADE:
-        _MADE.append(Code(text=front.assemble(*front.DASHBOARD), css=front.styles(*front.SHEETS)))
+        _MADE.append(Code(module=zlib.compress(front.assemble(*front.DASHBOARD).encode()), css=front.styles(*front.SHEETS)))
     return _MADE[0]
 
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 PANES: Final = ("graph", "timeline", "promises", "forks", "oplog", "why")
 """The views, in the order of their tabs."""
 _LIVE: Final = -1
+_LONG: Final = 20_000
+"""Entries that are folded at once for a picture: a fifth of a second."""
 
 
 class Dashboard(anywidget.AnyWidget):
@@ -143,7 +145,8 @@ class Dashboard(anywidget.AnyWidget):
         with self._channel.lock:
             tape = self._channel.tape
             now = len(tape), tape.last_seq
-            data = saved(tape, self._told()) if now != self._kept else b""
+            store = Path(self._session.path).name  # a notebook tells nobody where it was run
+            data = saved(tape, {**self._told(), "path": store}) if now != self._kept else b""
         if data:
             self._kept = now
             self.state = {"data": data}
@@ -288,6 +291,8 @@ class Dashboard(anywidget.AnyWidget):
     def still(self, **_: Any) -> dict[str, Any]:
         """The picture as it is now, without a widget: `image/svg+xml` and `text/plain`."""
         if self in self._channel.widgets:
+            if self._channel.behind > _LONG:  # the page gets it in slices; a person should not wait for all of them
+                return pictures.still_of_state(self._session)
             self._channel.catch_up()
         with self._channel.lock:
             kind = self.tab if self.tab in pictures.KINDS else pictures.KINDS[0]
