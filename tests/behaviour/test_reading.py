@@ -519,3 +519,18 @@ def test_a_closed_session_says_so(opened: Opener, tmp_path: Path) -> None:
         if name != "cancel":
             with pytest.raises(wb.SessionClosedError):
                 read(session)
+
+
+def test_a_graph_of_the_past_is_what_the_graph_was_then(session: wb.Session) -> None:
+    """`graph(at=)` and `fork_tree(at=)` give what they gave when that entry was the newest."""
+    seen = []
+    for number in range(3):
+        wb.run(Shop.get(str(number)).sell("tea"))
+        seen.append((session.feed.committed, session.graph(), session.fork_tree()))
+    for at, graph, forks in seen:
+        then = session.graph(at=at)
+        assert dict(then.nodes(data=True)) == dict(graph.nodes(data=True))
+        assert list(then.edges(data=True)) == list(graph.edges(data=True))
+        assert list(session.fork_tree(at=at)) == list(forks)
+    assert list(session.graph(at=0)) == []
+    assert list(session.graph(at=10**9)) == list(session.graph())

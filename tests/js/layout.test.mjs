@@ -3,15 +3,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { CHIP, CHIP_H, CHIP_W, DOTTED, FOLD, HIDDEN, Layout } from "../../workbench/front/graph_layout.js";
-import { DONE, EXITED, FAILED, INTERRUPTED, RETRYING, RUNNING, SUSPENDED, Store } from "../../workbench/front/graph_store.js";
-import { fanOut, packet } from "./packets.mjs";
+import { DONE, EXITED, FAILED, INTERRUPTED, RETRYING, RUNNING, SUSPENDED } from "../../workbench/front/graph_store.js";
+import { Scene, fanOut } from "./tapes.mjs";
 
 function laidOut(nodes) {
-  const store = new Store();
-  store.apply(...packet("snapshot", 0, { nodes }));
+  const scene = new Scene(nodes), { store } = scene;
+  scene.play();
   const layout = new Layout(store);
   layout.rebuild();
-  return { store, layout };
+  return { scene, store, layout };
 }
 
 /** Pseudo-random trees: `n` nodes, each hung on an earlier one. */
@@ -39,7 +39,7 @@ function assertApart(layout) {
 
 for (const n of [2, 8, 50]) {
   test(`${n} children of one coordinator stand beside it in reading order, around its height`, () => {
-    const { layout } = laidOut(fanOut(n));
+    const { scene, layout } = laidOut(fanOut(n));
     const kids = chips(layout).slice(2);
     assert.equal(kids.length, n);
     kids.slice(1).forEach((k, i) => assert.ok(layout.x[k] > layout.x[kids[i]] || layout.y[k] > layout.y[kids[i]]));
@@ -59,10 +59,9 @@ test("chips never overlap and children stand right of their parents, in trees of
 
 test("a node once placed never moves while others come, one by one or in lots", () => {
   for (const lot of [1, 3, 17]) {
-    const nodes = tree(200, lot), store = new Store(), layout = new Layout(store), placed = new Map();
-    store.apply(...packet("snapshot", 0));
-    for (let at = 0, seq = 1; at < nodes.length; at += lot, seq++) {
-      store.apply(...packet("delta", seq, { base: at, nodes: nodes.slice(at, at + lot) }));
+    const nodes = tree(200, lot), scene = new Scene(), layout = new Layout(scene.store), placed = new Map();
+    for (let at = 0; at < nodes.length; at += lot) {
+      scene.add(nodes.slice(at, at + lot)).play();
       if (layout.update()) placed.clear(); // a family folded
       for (const i of chips(layout)) {
         const place = [layout.x[i], layout.y[i]];
@@ -81,9 +80,9 @@ test("a big tree is about as wide as high", () => {
 });
 
 test(`${FOLD} siblings are drawn, one more folds them into a band`, () => {
-  const { store, layout } = laidOut(fanOut(FOLD, RUNNING));
+  const { scene, layout } = laidOut(fanOut(FOLD, RUNNING));
   assert.equal(layout.bands.size, 0);
-  store.apply(...packet("delta", 1, { base: FOLD + 2, nodes: [["Worker(50)", 1, RUNNING]] }));
+  scene.add([["Worker(50)", 1, RUNNING]]).play();
   assert.equal(layout.update(), true);
   assert.equal(layout.bands.size, 1);
   assert.equal(layout.visible, 2);
@@ -91,41 +90,41 @@ test(`${FOLD} siblings are drawn, one more folds them into a band`, () => {
 });
 
 test("failed children come out of the band at once, and stay", () => {
-  const { store, layout } = laidOut(fanOut(200, RUNNING));
-  store.apply(...packet("delta", 1, { changes: [[20, FAILED], [21, DONE]] }));
+  const { scene, layout } = laidOut(fanOut(200, RUNNING));
+  scene.change([20, FAILED], [21, DONE]).play();
   assert.deepEqual(layout.refold(1, [20, 21]), [20]);
   assert.deepEqual([layout.mode[20], layout.mode[21]], [CHIP, HIDDEN]);
   const place = [layout.x[20], layout.y[20]];
-  store.apply(...packet("delta", 2, { changes: [[30, FAILED]] }));
+  scene.change([30, FAILED]).play();
   layout.refold(1, [30]);
   assert.deepEqual([layout.x[20], layout.y[20]], place);
   assertApart(layout);
 });
 
 test("the longest running come out after a while and go back in when done", () => {
-  const { store, layout } = laidOut(fanOut(200, RUNNING));
+  const { scene, store, layout } = laidOut(fanOut(200, RUNNING));
   store.now = () => 1e7;
-  store.apply(...packet("delta", 1, { changes: [[40, RUNNING, 10], [41, RUNNING, 20], [42, RUNNING, 30]] }));
+  scene.change([40, RUNNING, 10], [41, RUNNING, 20], [42, RUNNING, 30]).play();
   layout.refold(1);
   assert.deepEqual([...layout.bands.get(1).out.keys()], [40, 41, 42]);
-  store.apply(...packet("delta", 2, { changes: [[41, DONE, 1e7]] }));
+  scene.change([41, DONE, 1e7]).play();
   assert.deepEqual(layout.refold(1, [41]), [41]);
   assert.equal(layout.mode[41], HIDDEN);
 });
 
 test("interrupted children come out like failed ones, and go back in when they go on; exited ones stay folded", () => {
-  const { store, layout } = laidOut(fanOut(200, RUNNING));
-  store.apply(...packet("delta", 1, { changes: [[20, INTERRUPTED], [21, EXITED]] }));
+  const { scene, layout } = laidOut(fanOut(200, RUNNING));
+  scene.change([20, INTERRUPTED], [21, EXITED]).play();
   assert.deepEqual(layout.refold(1, [20, 21]), [20]);
-  store.apply(...packet("delta", 2, { changes: [[20, DONE]] }));
+  scene.change([20, DONE]).play();
   assert.deepEqual(layout.refold(1, [20]), [20]);
   assert.equal(layout.mode[20], HIDDEN);
 });
 
 test("among the longest at work those that are tried again come first", () => {
-  const { store, layout } = laidOut(fanOut(200, RUNNING));
+  const { scene, store, layout } = laidOut(fanOut(200, RUNNING));
   store.now = () => 1e7;
-  store.apply(...packet("delta", 1, { changes: [[40, RUNNING, 10], [41, SUSPENDED, 20], [42, RUNNING, 30], [43, RETRYING, 40]] }));
+  scene.change([40, RUNNING, 10], [41, SUSPENDED, 20], [42, RUNNING, 30], [43, RETRYING, 40]).play();
   layout.refold(1);
   assert.deepEqual([...layout.bands.get(1).out.keys()], [43, 40, 41]);
 });
@@ -145,24 +144,24 @@ test("a band opens into dots and folds again", () => {
 });
 
 test("an open band takes newcomers in without moving anybody, while there is room", () => {
-  const { store, layout } = laidOut(fanOut(100));
+  const { scene, layout } = laidOut(fanOut(100));
   layout.expanded.add(1);
   layout.rebuild();
   const before = [layout.x[50], layout.y[50]];
-  store.apply(...packet("delta", 1, { base: 102, nodes: Array.from({ length: 10 }, (_, i) => [`Worker(${100 + i})`, 1, DONE]) }));
+  scene.add(Array.from({ length: 10 }, (_, i) => [`Worker(${100 + i})`, 1, DONE])).play();
   assert.equal(layout.update(), false);
   assert.deepEqual([layout.x[50], layout.y[50]], before);
-  store.apply(...packet("delta", 2, { base: 112, nodes: Array.from({ length: 400 }, (_, i) => [`Worker(${110 + i})`, 1, DONE]) }));
+  scene.add(Array.from({ length: 400 }, (_, i) => [`Worker(${110 + i})`, 1, DONE])).play();
   assert.equal(layout.update(), true);
   assert.equal(layout.visible, 2 + 510);
 });
 
 test("what hangs on a folded child is folded with it, and comes out with it", () => {
   const nodes = [...fanOut(100, RUNNING), ["Helper()", 10, DONE]];
-  const { store, layout } = laidOut(nodes);
+  const { scene, layout } = laidOut(nodes);
   assert.equal(layout.mode[102], HIDDEN);
   assert.equal(layout.bandOf(102), 1);
-  store.apply(...packet("delta", 1, { changes: [[10, FAILED]] }));
+  scene.change([10, FAILED]).play();
   layout.refold(1, [10]);
   assert.deepEqual([layout.mode[10], layout.mode[102]], [CHIP, CHIP]);
   assertApart(layout);

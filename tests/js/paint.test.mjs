@@ -4,12 +4,13 @@ import { test } from "node:test";
 
 import { Layout } from "../../workbench/front/graph_layout.js";
 import { Painter, drawShape, fitting, isDark } from "../../workbench/front/graph_paint.js";
-import { DONE, EXITED, FAILED, IDLE, INTERRUPTED, READING_ORDER, RUNNING, STATUS, Store } from "../../workbench/front/graph_store.js";
-import { fanOut, packet, recorder } from "./packets.mjs";
+import { CALL, DONE, EXITED, FAILED, IDLE, INTERRUPTED, READING_ORDER, RUNNING, STATUS } from "../../workbench/front/graph_store.js";
+import { Scene, fanOut, recorder } from "./tapes.mjs";
 
-function painted(nodes, more = {}) {
-  const store = new Store();
-  store.apply(...packet("snapshot", 0, { nodes, ...more }));
+function painted(nodes, opened = []) {
+  const scene = new Scene(nodes), { store } = scene;
+  for (const link of opened) scene.open(...link);
+  scene.play();
   const layout = new Layout(store);
   layout.rebuild();
   const painter = new Painter(store, layout, Array.from({ length: 4 }, () => ({ style: {}, getContext: () => recorder() })));
@@ -69,7 +70,7 @@ test("fitting brings everything into the picture, and never beyond life size", (
 });
 
 test("the links of folded agents join into one at their band", () => {
-  const { painter } = painted(fanOut(300, RUNNING), { opened: Array.from({ length: 300 }, (_, i) => [i, 1, 1, 2 + i]) });
+  const { painter } = painted(fanOut(300, RUNNING), Array.from({ length: 300 }, (_, i) => [1, CALL, 2 + i, i]));
   painter.drawLinks();
   assert.equal(painter.links.calls.filter(([name]) => name === "bezierCurveTo").length, 1);
 });

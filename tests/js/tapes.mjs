@@ -81,7 +81,7 @@ export class Story {
   packet(from = 0, to = this.rows.length, { text = 1, ...more } = {}) {
     const bytes = columns(this.rows.slice(from, to), LIVE), whole = new Uint8Array(3 + bytes.length);
     whole.set(bytes, 3);
-    const seq = to === this.rows.length ? this.seq : this.rows[to - 1].seq;
+    const seq = to === this.rows.length ? this.seq : (this.rows[to - 1]?.seq ?? this.seq);
     return [{ t: "rows", tape: "tape 1", from, rows: to - from, text, texts: this.texts.slice(text), seq, total: this.seq, facts: {}, ...more }, new DataView(whole.buffer, 3)];
   }
 
@@ -167,7 +167,11 @@ export function wander(steps, seed) {
 export class Model {
   constructor(data = {}) { this.data = { selection: [], clock: -1, bookmarks: [], state: {}, ...data }; this.sent = []; this.heard = {}; this.saves = 0; }
   get(name) { return this.data[name]; }
-  set(name, value) { this.data[name] = value; this.speak(`change:${name}`); }
+  set(name, value) {
+    if (JSON.stringify(this.data[name]) === JSON.stringify(value)) return; // no change, no event
+    this.data[name] = value;
+    this.speak(`change:${name}`);
+  }
   save_changes() { this.saves++; }
   send(message) { this.sent.push(message); }
   on(name, f) { (this.heard[name] ??= []).push(f); }

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.runtime.graphs import load
 from workbench.views.graph_nodes import Link, Origin
-from workbench.views.tape import Tape
+from workbench.views.tape import Row, Tape
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -24,10 +24,11 @@ def graph_at(tape: Tape, seq: int | None = None) -> "nx.DiGraph[str]":
     graph: nx.DiGraph[str] = load().DiGraph()
     nodes = tape.view.nodes[: moment.agents]
     newest = {node.agent_id: node.uid for node in nodes}
+    labels = {tape.slot[row]: tape.texts[tape.c[row]] for row in tape.rows(Row.LABEL, moment.row)}
     names = [n.agent_id if newest[n.agent_id] == n.uid else f"{n.agent_id}#{n.uid}" for n in nodes]
     for node, name in zip(nodes, names, strict=True):
         row = moment.last[node.slot]
-        known: dict[str, Any] = {"status": tape.status(moment, node.slot).word, "method": "", "label": node.label}
+        known: dict[str, Any] = {"status": tape.status(moment, node.slot).word, "method": "", "label": labels.get(node.slot)}
         if row >= 0:
             known |= {"method": tape.texts[tape.b[row]], "since": tape.wall[row], "entry": tape.seq[row]}
         graph.add_node(name, **known)

@@ -1,17 +1,18 @@
 // @ts-check
 // The timeline's messages as data: which are in sight, and what is drawn for them. A few are drawn one by one; of many,
-// those between the same lanes at about the same time become one line, and those that begin or end in one place become
-// one fan with a count. Pure but for the lanes it is told of.
+// those between the same lanes at about the same time become one line, many such lines between two lanes a comb, and
+// those that begin or end in one place and part to several lanes a fan with a count. Pure but for the lanes it is told of.
 import { COMPLETION_ARROW, REPLY_ARROW } from "./tape.js";
 
 /** Messages in sight beyond which they are bundled; also the most shapes that are drawn. */
 export const MOST_ARROWS = 300;
-const ARROW_BLOCK = 256, BUNDLE_PX = 14, FAN_LEAST = 5, COUNT_LEAST = 6, MOST_OWN = 400;
+const ARROW_BLOCK = 256, BUNDLE_PX = 14, FAN_LEAST = 5, COMB_LEAST = 8, COUNT_LEAST = 6, MOST_OWN = 400;
 
 /** One line: from (x1, y of lane a) to (x2, y of lane b); `row` of the tape, or of one of them when `count` is more. @typedef {{row: number, kind: number, a: number, b: number, x1: number, x2: number, count: number, own: boolean}} ArrowLine */
 /** Lines that begin (`out`) or end in one place. @typedef {{kind: number, out: boolean, hub: number, x: number, lines: ArrowLine[], count: number}} ArrowFan */
+/** Many lines of a kind between two lanes, in order of time. @typedef {{kind: number, a: number, b: number, lines: ArrowLine[], count: number}} ArrowComb */
 /** What is asked: an axis, the lanes in sight, which kinds. @typedef {{axis: import("./time_axis.js").TimeAxis, kinds: Set<number>, own: (slot: number) => boolean, anyOwn: boolean, standing: (slot: number) => number, inSight: (lane: number) => boolean}} ArrowView */
-/** @typedef {{lines: ArrowLine[], fans: ArrowFan[], total: number, left: number}} ArrowPicture `left`: how many in sight are not drawn */
+/** @typedef {{lines: ArrowLine[], fans: ArrowFan[], combs: ArrowComb[], total: number, left: number}} ArrowPicture `left`: how many in sight are not drawn */
 
 /** The messages of a tape, with the time at which each was sent. */
 export class Messages {
@@ -72,13 +73,13 @@ export class Messages {
       else { known.count++; known.x1 += (x1 - known.x1) / known.count; known.x2 += (x2 - known.x2) / known.count; }
     }
     if (many) lines = [...merged.values()];
-    const { fans, rest } = many ? fansOf(lines, axis, FAN_LEAST) : { fans: [], rest: lines };
+    const combed = many ? combsOf(lines) : { combs: [], rest: lines }, { fans, rest } = many ? fansOf(combed.rest, axis, FAN_LEAST) : { fans: [], rest: lines };
     let left = 0;
     if (fans.length + rest.length > MOST_ARROWS) {
       rest.sort((x, y) => y.count - x.count);
       for (const line of rest.splice(Math.max(20, MOST_ARROWS - fans.length))) left += line.count;
     }
-    return { lines: [...rest, ...own], fans, total, left };
+    return { lines: [...rest, ...own], fans, combs: combed.combs, total, left };
   }
 }
 
@@ -88,8 +89,26 @@ function bucketOf(x, axis) { return Math.max(0, Math.min(255, 4 + Math.floor((x 
 /** Whether messages of a kind meet where they arrive; others part where they are sent. @param {number} kind */
 function meets(kind) { return kind === REPLY_ARROW || kind === COMPLETION_ARROW; }
 
+/** Lines between the same two lanes, when there are many. @param {ArrowLine[]} lines @returns {{combs: ArrowComb[], rest: ArrowLine[]}} */
+export function combsOf(lines) {
+  /** @type {Map<number, ArrowLine[]>} */ const pairs = new Map();
+  for (const line of lines) {
+    const key = (line.kind * 65536 + line.a) * 65536 + line.b, pair = pairs.get(key);
+    if (pair) pair.push(line);
+    else pairs.set(key, [line]);
+  }
+  /** @type {ArrowComb[]} */ const combs = [];
+  /** @type {ArrowLine[]} */ const rest = [];
+  for (const pair of pairs.values()) {
+    if (pair.length < COMB_LEAST) { rest.push(...pair); continue; }
+    pair.sort((x, y) => x.x2 - y.x2);
+    combs.push({ kind: pair[0].kind, a: pair[0].a, b: pair[0].b, lines: pair, count: pair.reduce((sum, line) => sum + line.count, 0) });
+  }
+  return { combs, rest };
+}
+
 /**
- * Groups of lines with one end in common.
+ * Groups of lines with one end in common, and the other in several lanes.
  * @param {ArrowLine[]} lines @param {import("./time_axis.js").TimeAxis} axis @param {number} least
  * @returns {{fans: ArrowFan[], rest: ArrowLine[]}}
  */
@@ -103,11 +122,11 @@ export function fansOf(lines, axis, least) {
   /** @type {ArrowFan[]} */ const fans = [];
   /** @type {ArrowLine[]} */ const rest = [];
   for (const group of groups.values()) {
-    if (group.length < least) { rest.push(...group); continue; }
-    const meet = meets(group[0].kind);
+    const meeting = meets(group[0].kind);
+    if (group.length < least || new Set(group.map((line) => (meeting ? line.a : line.b))).size < least) { rest.push(...group); continue; }
     let count = 0, x = 0;
-    for (const line of group) { count += line.count; x += meet ? line.x2 : line.x1; }
-    fans.push({ kind: group[0].kind, out: !meet, hub: meet ? group[0].b : group[0].a, x: x / group.length, lines: group, count });
+    for (const line of group) { count += line.count; x += meeting ? line.x2 : line.x1; }
+    fans.push({ kind: group[0].kind, out: !meeting, hub: meeting ? group[0].b : group[0].a, x: x / group.length, lines: group, count });
   }
   return { fans, rest };
 }

@@ -17,6 +17,7 @@ export class Desk {
     this.model = model;
     this.tape = new Tape();
     /** @type {Set<(news: Partial<News>) => void>} */ this.watchers = new Set();
+    /** @type {any} a timer, while changes of ours have not left */ this.saving = undefined;
     /** @type {Set<number>} slots */ this.selected = new Set();
     /** @type {number | null} the entry that all views show; null for the live edge */ this.clock = null;
     this.shown = this.tape.now;
@@ -33,8 +34,9 @@ export class Desk {
     /** @type {Map<number, {done: (value: any) => void, fail: (error: Error) => void, timer: any}>} */ this.open = new Map();
     this.onMessage = this.onMessage.bind(this);
     this.onState = () => { if (!this.live) this.load(); };
-    this.onSelected = () => { this.takeSelected(); this.tell({ selection: true }); };
-    this.onClock = () => { this.takeClock(); this.tell({ clock: true }); };
+    // An echo of what we sent earlier must not undo what we are about to send.
+    this.onSelected = () => { if (this.saving === undefined) { this.takeSelected(); this.tell({ selection: true }); } else model.set("selection", this.selectedIds()); };
+    this.onClock = () => { if (this.saving === undefined) { this.takeClock(); this.tell({ clock: true }); } else model.set("clock", this.clock ?? LIVE); };
     this.undo = /** @type {[string, Function][]} */ ([["msg:custom", this.onMessage], ["change:state", this.onState], ["change:selection", this.onSelected], ["change:clock", this.onClock]]);
     for (const [name, act] of this.undo) model.on(name, act);
     this.takeClock();
@@ -180,11 +182,13 @@ export class Desk {
     this.tell({ clock: true });
   }
 
+  selectedIds() { return [...this.selected].map((slot) => this.tape.ids[slot]); }
+
   /** @param {number[]} slots @param {boolean} [more] add to the selection, or take out what is in it */
   select(slots, more = false) {
     if (!more) this.selected = new Set(slots);
     else for (const slot of slots) if (!this.selected.delete(slot)) this.selected.add(slot);
-    this.model.set("selection", [...this.selected].map((slot) => this.tape.ids[slot]));
+    this.model.set("selection", this.selectedIds());
     this.saveSoon();
     this.tell({ selection: true });
   }

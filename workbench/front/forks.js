@@ -7,7 +7,7 @@ import { AWAITED, COMPLETED, CREATED, DELIVERED, DROPPED, ENDED, FORK_ROW, IGNOR
 import { agentLink, button, confirmHere, counted, sharpPen } from "./marks.js";
 
 export const FORK_FOLD = 50;
-const RULER_H = 26, LINE_H = 32, TALL_LINE_H = 50, FAMILY_GAP = 16, NARROW_FORKS = 600, SIDE_BESIDE = 700, FORK_PAD = 16, HEAD_ROOM = 34, MOST_PX = 26, DOT_GAP = 5;
+const RULER_H = 26, LINE_H = 32, TALL_LINE_H = 50, FAMILY_GAP = 16, NARROW_FORKS = 600, SIDE_BESIDE = 700, FORK_PAD = 16, HEAD_ROOM = 34, MOST_PX = 26, DOT_GAP = 5, PASSING_GAP = 7;
 const RESULTS_EVERY_MS = 700, COMPARE_EVERY_MS = 2000, MOST_COMPARED = 8, TOLD_MOST = 200, TELL_EVERY_MS = 2000, MOST_ASKED = 200;
 
 /** A row of the drawing: a branch, or a band of folded ones. `parent` is the row of the source, -1 for none; `band` are the folded slots. */
@@ -150,12 +150,10 @@ export class ForkFamilies {
     return Number.isNaN(found) ? null : { index: found, row: best };
   }
 
-  /** The entry, by `seq`, at which an agent stood at a place. @param {number} slot @param {ForkPlace} place @param {number} upto */
+  /** The entry, by `seq`, of a place; of a cut of which no more is known the one that made the first fork there. @param {number} slot @param {ForkPlace} place @param {number} upto */
   seqOf(slot, place, upto) {
-    const tape = /** @type {import("./tape.js").Tape} */ (this.tape);
-    if (place.row >= 0) return tape.seq[place.row];
-    const before = this.place(slot, place.index + 1, -1, upto), own = tape.own[slot] ?? [], n = this.rowsOf(slot, upto), at = countBefore(n, (i) => tape.index[own[i]], place.index + 1);
-    return before && at > 0 ? tape.seq[own[at - 1]] : tape.seq[tape.born[slot]];
+    const { seq, born } = /** @type {import("./tape.js").Tape} */ (this.tape), kid = place.row < 0 ? this.kidsOf(slot, upto).find(({ cut }) => cut === place.index) : undefined;
+    return seq[kid ? kid.row : place.row >= 0 ? place.row : born[slot]];
   }
 
   /** What happened at a place, in words. @param {number} slot @param {ForkPlace} place @param {number} upto */
@@ -185,7 +183,7 @@ function rowWords(tape, row) {
   if (kind === STATUS_ROW) { const method = tape.methodIn(row); return `${tape.doingIn(row)}${method ? ` (${method})` : ""}`; }
   if (kind === PROMISE_ROW) { const verb = /** @type {Record<number, string>} */ (PROMISE_DONE)[tape.b[row]]; return verb ? `${verb} ${tape.promiseName(tape.a[row])}` : ""; }
   if (kind === FORK_ROW) return `begins as a fork of ${tape.name(tape.a[row])} at ${tape.b[row]}`;
-  if (kind === REVERT_ROW) return `was taken back to ${tape.a[row]}`;
+  if (kind === REVERT_ROW) return `${tape.b[row] ? "an atomic region was undone, " : "was taken "}back to ${tape.a[row]}`;
   return "";
 }
 
@@ -224,13 +222,14 @@ export class ForksPane {
   stage = make("div", "wb-forks-stage");
   canvas = make("canvas", "wb-forks-canvas");
   space = make("div", "wb-forks-space");
+  bar = make("div", "wb-forks-bar");
   foot = make("div", "wb-forks-foot wb-faint");
   tip = make("div", "wb-tip");
   acts = make("div", "wb-forks-acts");
   side = make("aside", "wb-forks-side");
   empty = make("div", "wb-forks-empty");
   table = make("table", "wb-unseen");
-  tools = make("div", "wb-tools wb-forks-tools");
+  tools = make("div", "wb-forks-tools");
   main = make("div", "wb-forks-main");
   /** @type {HTMLElement | undefined} where the answer about what would be done goes */ actsSaid;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ resultsLater;
@@ -301,7 +300,8 @@ export class ForksPane {
     }
     this.tip.hidden = this.acts.hidden = this.side.hidden = this.empty.hidden = true;
     stage.append(this.canvas, this.space);
-    main.append(stage, this.tools, this.tip, this.acts, this.empty, this.foot);
+    this.bar.append(this.foot, this.tools);
+    main.append(stage, this.tip, this.acts, this.empty, this.bar);
     body.append(main, this.side);
     el.append(body, this.table);
     stage.addEventListener("scroll", this.onScroll = () => { this.want(); }, { passive: true });
@@ -347,12 +347,13 @@ export class ForksPane {
   /** Rows of the drawing, made anew when forks came, the clock moved past one, or somebody in a band failed. */
   layOut() {
     const { desk, families } = this, { moment, tape } = desk, born = families.born(moment.row);
+    const loud = (/** @type {number} */ slot) => isLoud(tape.statusOf(moment, slot)) || desk.selected.has(slot);
     let key = `${born}`;
-    if (families.crowded) key += ` ${moment.row} ${[...this.opened]} ${[...desk.selected]}`;
+    if (families.crowded) { key += ` ${[...this.opened]}:`; for (let i = 0; i < born; i++) if (loud(tape.forks[i].slot)) key += ` ${i}`; }
     if (key !== this.layoutKey) {
       this.layoutKey = key;
       const pinned = this.at && this.lineOf.get(this.at.slot), before = pinned !== undefined && pinned !== null ? this.lines[pinned]?.y : undefined;
-      this.lines = families.lines(moment.row, this.opened, (slot) => isLoud(tape.statusOf(moment, slot)) || desk.selected.has(slot));
+      this.lines = families.lines(moment.row, this.opened, loud);
       this.lineOf.clear();
       this.lines.forEach((line, i) => { if (!line.band) this.lineOf.set(line.slot, i); });
       this.placeLines();
@@ -532,7 +533,7 @@ export class ForksPane {
   drawEmpty() {
     const { empty, desk } = this, none = !this.lines.length, left = !desk.live && desk.leftOut > 0;
     empty.hidden = !none;
-    this.stage.hidden = this.foot.hidden = this.tools.hidden = none;
+    this.stage.hidden = this.bar.hidden = none;
     if (!none) return;
     this.closeActs();
     const told = left ? "left" : desk.clock !== null && desk.tape.forks.length ? "past" : "none";
@@ -636,24 +637,37 @@ export class ForksPane {
     g.globalAlpha = 1;
   }
 
-  /** From a source at the cut down to the fork's own line. @param {CanvasRenderingContext2D} g @param {number} top @param {number} h */
+  /** From a source at the cut down to the fork's own line; those that lead out of sight stand for their neighbours. @param {CanvasRenderingContext2D} g @param {number} top @param {number} h */
   drawConnectors(g, top, h) {
     const { lines, narrow } = this, off = narrow ? 9 : 0;
     g.strokeStyle = this.theme.colours[UNDEFINED];
     g.lineWidth = 1.6;
     g.lineCap = "round";
     g.beginPath();
+    let parent = -1, drawn = NaN;
+    const passing = [];
     for (const line of lines) {
       if (line.parent < 0) continue;
       const y = line.y - top + off, from = lines[line.parent].y - top + off;
       if (y < 0 || from > h + TALL_LINE_H) continue;
-      const x = this.x(line.cut), to = line.band ? x + 10 : this.x(line.cut + 1), r = Math.max(2, Math.min(9, to - x, y - from));
+      const x = this.x(line.cut);
+      if (y > h + TALL_LINE_H) {
+        if (line.parent !== parent || !(Math.abs(x - drawn) < PASSING_GAP)) { passing.push(x, Math.max(from, -20)); parent = line.parent; drawn = x; }
+        continue;
+      }
+      const to = line.band ? x + 10 : this.x(line.cut + 1), r = Math.max(2, Math.min(9, to - x, y - from));
       g.moveTo(x, Math.max(from, -20));
       g.lineTo(x, y - r);
       g.quadraticCurveTo(x, y, x + Math.min(r, Math.max(1, to - x)), y);
       g.lineTo(Math.max(to, x + 1), y);
     }
     g.stroke();
+    if (!passing.length) return;
+    if (passing.length > 24) g.globalAlpha = 0.35;
+    g.beginPath();
+    for (let i = 0; i < passing.length; i += 2) { g.moveTo(passing[i], passing[i + 1]); g.lineTo(passing[i], h + 20); }
+    g.stroke();
+    g.globalAlpha = 1;
   }
 
   /** A branch: its line, what was taken back, its entries, its head. @param {CanvasRenderingContext2D} g @param {ForkLine} line @param {number} y */
@@ -666,7 +680,7 @@ export class ForksPane {
     let at = begin;
     for (const [from, to] of dead) {
       if (from > at) this.stretch(g, at, from - 1, y, 2.2);
-      this.struck(g, from, to, Math.max(to + 1, 1) > last ? last + 0.9 : to + 1, y);
+      this.struck(g, slot, from, to, to + 1 > last ? last + 0.9 : to + 1, y);
       at = Math.max(at, to + 1);
       g.strokeStyle = own;
     }
@@ -696,8 +710,8 @@ export class ForksPane {
     g.stroke();
   }
 
-  /** What was taken back: struck through; the branch goes on over it. @param {CanvasRenderingContext2D} g @param {number} from @param {number} to @param {number} next where it goes on @param {number} y */
-  struck(g, from, to, next, y) {
+  /** What was taken back: struck through; the branch goes on over it. @param {CanvasRenderingContext2D} g @param {number} slot @param {number} from @param {number} to @param {number} next where it goes on @param {number} y */
+  struck(g, slot, from, to, next, y) {
     const { theme } = this, a = this.x(from - 1), b = this.x(next), x0 = this.x(from) - Math.min(4, this.k / 3), x1 = this.x(to) + Math.min(4, this.k / 3), lift = Math.max(5, Math.min(11, (b - a) / 3));
     g.lineWidth = 2;
     g.beginPath();
@@ -707,7 +721,8 @@ export class ForksPane {
     g.font = `10px ${theme.font}`;
     g.textAlign = "center";
     g.fillStyle = theme.colours[FAILED];
-    if (x1 - x0 > g.measureText("taken back").width) g.fillText("taken back", (x0 + x1) / 2, y + 12);
+    const half = g.measureText("taken back").width / 2, mid = (x0 + x1) / 2, taken = this.families.kidsOf(slot, this.upto).some(({ cut }) => this.x(cut) > mid - half - 46 && this.x(cut) < mid + half + 4);
+    if (x1 - x0 > 2 * half && !taken) g.fillText("taken back", (x0 + x1) / 2, y + 12);
     g.strokeStyle = theme.colours[FAILED];
     g.globalAlpha = 0.55;
     g.lineWidth = 1.2;
@@ -753,7 +768,7 @@ export class ForksPane {
     let ringed = -Infinity, labelled = -Infinity;
     for (const [cut, n] of [...cuts].sort((a, b) => a[0] - b[0])) {
       const x = this.x(cut);
-      if (x < -40 || x > this.w + 40 || x - ringed < 3) continue;
+      if (x < -40 || x > this.w + 40 || x - ringed < (cuts.size > 40 ? 9 : 3)) continue;
       ringed = x;
       g.beginPath();
       g.arc(x, y, this.k >= 9 ? 4.4 : 3.2, 0, 7);
@@ -762,11 +777,12 @@ export class ForksPane {
       g.strokeStyle = colour;
       g.lineWidth = 1.8;
       g.stroke();
-      const text = `${cut}${n > 1 ? ` ×${n}` : ""}`;
+      const text = `${cut.toLocaleString("en")}${n > 1 ? ` ×${n}` : ""}`, wide = g.measureText(text).width;
       if (x + 5 < labelled) continue;
+      if (cuts.size > 12) { g.fillStyle = theme.ground; g.fillRect(x + 3, y + 6, wide + 4, 10); }
       g.fillStyle = colour;
       g.fillText(text, x + 5, y + 11);
-      labelled = x + 9 + g.measureText(text).width;
+      labelled = x + wide + (cuts.size > 12 ? 28 : 9);
     }
   }
 

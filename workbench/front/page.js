@@ -14,7 +14,10 @@ export class PageModel {
   /** @param {string} name */
   get(name) { return this.values[name]; }
   /** @param {string} name @param {any} value */
-  set(name, value) { this.values[name] = value; for (const act of this.heard[`change:${name}`] ?? []) act(); }
+  set(name, value) {
+    if (JSON.stringify(this.values[name]) === JSON.stringify(value)) return; // as a widget's model does
+    this.values[name] = value;
+    for (const act of this.heard[`change:${name}`] ?? []) act(); }
   save_changes() {}
   send() {}
   /** @param {string} name @param {Function} act */

@@ -3,7 +3,7 @@
 import { DONE, EXITED, FAILED, IDLE, WAITING, describeTime } from "./graph_store.js";
 import { readTheme } from "./graph_paint.js";
 import { make, setText } from "./graph.js";
-import { AWAITED, COMPLETED, CREATED, DELIVERED, DROPPED, ENDED, HELD, IGNORED, PROMISE_ROW, SEEN } from "./tape.js";
+import { AWAITED, COMPLETED, CREATED, DELIVERED, DROPPED, ENDED, HELD, IGNORED, LABEL_ROW, PROMISE_ROW, SEEN } from "./tape.js";
 import { LongList, agentLink, button, confirmHere, counted, entryLink } from "./marks.js";
 
 /** States in the order in which somebody should look at them. */
@@ -24,7 +24,7 @@ const BOARD_COLUMNS = [
   ["age", "Age", "Since it was made; of those that are over, how long they were open", true],
   ["line", "Line", "Where it was made", false],
 ];
-const BOARD_TICK_MS = 1000, BOARD_CALM_MS = 300, BOARD_MANY = 2000, ANSWER_EVERY_MS = 1500, ORPHANS_EVERY_MS = 4000;
+const BOARD_TICK_MS = 1000, BOARD_CALM_MS = 300, BOARD_MANY = 2000, ANSWER_EVERY_MS = 1500, ORPHANS_EVERY_MS = 4000, ORPHANS_REST_MS = 30_000;
 const NAMES_SHOWN = 2, LINKS_SHOWN_MOST = 30, EVENTS_SHOWN = 40, WIDE_BOARD = 840, TINY_BOARD = 470, CARD_BESIDE = 620;
 const BOARD_ROW_H = { wide: 32, mid: 48, tiny: 66 };
 
@@ -39,15 +39,19 @@ export class PromiseBoard {
   /** @type {(PromiseRecord | undefined)[]} by number */ records = [];
   /** @type {Set<number>} numbers of pending ones that nobody can complete, as the kernel says */ orphans = new Set();
   /** @type {Map<number, string>} */ names = new Map();
+  /** @type {Map<number, string>} the same in small letters */ small = new Map();
   labels = 0;
 
   /** Be as of a row; whether anything changed. @param {import("./tape.js").Tape} tape @param {number} upto */
   take(tape, upto) {
     let changed = false;
-    if (tape !== this.tape) { this.tape = tape; this.upto = this.count = 0; this.records = []; this.orphans = new Set(); this.names.clear(); changed = true; }
-    if (tape.labels.size !== this.labels) { this.labels = tape.labels.size; this.names.clear(); }
+    if (tape !== this.tape) { this.tape = tape; this.upto = this.count = 0; this.records = []; this.orphans = new Set(); this.names.clear(); this.small.clear(); changed = true; }
+    if (tape.labels.size !== this.labels) { this.labels = tape.labels.size; this.names.clear(); this.small.clear(); }
     if (upto > this.upto) {
-      for (let row = this.upto; row < upto; row++) if (tape.kind[row] === PROMISE_ROW) { this.fold(row); changed = true; }
+      for (let row = this.upto; row < upto; row++) {
+        if (tape.kind[row] === PROMISE_ROW) { this.fold(row); changed = true; }
+        else if (tape.kind[row] === LABEL_ROW) { this.names.delete(tape.slot[row]); this.small.delete(tape.slot[row]); }
+      }
     } else if (upto < this.upto) {
       /** @type {Set<number>} */ const touched = new Set();
       for (let row = upto; row < this.upto; row++) if (tape.kind[row] === PROMISE_ROW) touched.add(tape.a[row]);
@@ -91,6 +95,13 @@ export class PromiseBoard {
     return name;
   }
 
+  /** What an agent is called, in small letters. @param {number} slot */
+  low(slot) {
+    let name = this.small.get(slot);
+    if (name === undefined) this.small.set(slot, (name = this.name(slot).toLowerCase()));
+    return name;
+  }
+
   /** Milliseconds since it was made, or that it was open. @param {PromiseRecord} record @param {number} now */
   age(record, now) {
     const { wall } = /** @type {import("./tape.js").Tape} */ (this.tape);
@@ -112,8 +123,8 @@ export class PromiseBoard {
 
   /** Whether a text, in small letters, is in what it is called or in who made it or waits. @param {PromiseRecord} record @param {string} text */
   mentions(record, text) {
-    if (`promise ${record.at || `#${record.number}`} of ${this.name(record.owner)}`.toLowerCase().includes(text)) return true;
-    for (const slot of record.waiting.keys()) if (this.name(slot).toLowerCase().includes(text)) return true;
+    if (`promise ${record.at || `#${record.number}`} of ${this.low(record.owner)}`.includes(text)) return true;
+    for (const slot of record.waiting.keys()) if (this.low(slot).includes(text)) return true;
     return false;
   }
 
@@ -143,9 +154,9 @@ export class PromiseBoard {
   /** What a column sorts by. @param {PromiseRecord} record @param {string} column @param {number} now @returns {string | number} */
   key(record, column, now) {
     if (column === "state") return PROMISE_STATES.indexOf(this.stateOf(record));
-    if (column === "creator") return this.name(record.owner).toLowerCase();
+    if (column === "creator") return this.low(record.owner);
     if (column === "waits") return record.waiting.size;
-    if (column === "by") return record.state === "completed" && record.by >= 0 ? this.name(record.by).toLowerCase() : "\uffff";
+    if (column === "by") return record.state === "completed" && record.by >= 0 ? this.low(record.by) : "\uffff";
     if (column === "ignored") return record.ignored;
     if (column === "age") return this.age(record, now);
     const line = this.line(record), at = line.lastIndexOf(":");
@@ -271,7 +282,6 @@ export class PromisesPane {
   listed = 0;
   asked = 0;
   orphansAsked = 0;
-  orphansUnknown = false;
 
   /** @param {import("./desk.js").Desk} desk @param {HTMLElement} el */
   constructor(desk, el) {
@@ -325,7 +335,7 @@ export class PromisesPane {
     const body = make("div", "wb-promises-body"), { main } = this;
     this.head.setAttribute("role", "row");
     main.setAttribute("role", "grid");
-    main.setAttribute("aria-label", "Promises");
+    main.setAttribute("aria-label", "Promises. Arrow keys walk, Enter opens one");
     for (const [key, head, title] of BOARD_COLUMNS) {
       const cell = make("div", `wb-promises-${key}`), act = button(head, `${title}. Click to sort`, () => this.sort(key), "wb-promises-sort");
       cell.setAttribute("role", "columnheader");
@@ -333,9 +343,9 @@ export class PromisesPane {
       this.heads[key] = cell;
       this.head.append(cell);
     }
-    this.scroll.tabIndex = 0;
+    main.tabIndex = 0;
+    this.scroll.tabIndex = -1;
     this.scroll.setAttribute("role", "rowgroup");
-    this.scroll.setAttribute("aria-label", "Promises. Arrow keys walk, Enter opens one");
     this.card.setAttribute("aria-label", "The opened promise");
     this.card.hidden = this.empty.hidden = true;
     main.append(this.head, this.scroll, this.empty);
@@ -354,7 +364,7 @@ export class PromisesPane {
   }
 
   focus() {
-    this.scroll.focus({ preventScroll: true });
+    this.main.focus({ preventScroll: true });
     if (this.at < 0 && this.order.length) this.walkTo(0);
   }
 
@@ -365,7 +375,7 @@ export class PromisesPane {
     const { desk, board } = this;
     if (news.theme || !this.themed) this.retheme();
     const other = board.tape !== desk.tape;
-    if (other && board.tape) { this.shut(); this.at = -1; this.orphansUnknown = false; }
+    if (other && board.tape) { this.shut(); this.at = -1; this.orphansAsked = 0; }
     const changed = board.take(desk.tape, desk.moment.row);
     if (desk.clock !== null && board.orphans.size) board.orphans = new Set();
     if (changed || other || news.kernel || news.clock) this.askOrphans();
@@ -501,7 +511,8 @@ export class PromisesPane {
 
   fillRows() {
     for (const [index, node] of this.list.shown) { const parts = this.rows.get(node); if (parts) this.fillRow(parts, index); }
-    this.scroll.setAttribute("aria-activedescendant", this.at >= 0 ? `${this.id}-${this.at}` : "");
+    if (this.at >= 0) this.main.setAttribute("aria-activedescendant", `${this.id}-${this.at}`);
+    else this.main.removeAttribute("aria-activedescendant");
   }
 
   /** Bring a row up to date; only what changed is written. @param {BoardRow} parts @param {number} index */
@@ -570,7 +581,7 @@ export class PromisesPane {
     const target = /** @type {HTMLElement} */ (e.target);
     if (e.key === "Escape") { if (this.open < 0) return false; this.shut(); this.focus(); return true; }
     if (e.key === "/") { this.search.focus(); return true; }
-    if (target !== this.scroll) return false;
+    if (target !== this.main && target !== this.scroll) return false;
     const here = this.order.indexOf(this.at), last = this.order.length - 1, page = Math.max(1, Math.floor(this.scroll.clientHeight / this.list.height) - 1);
     const to = { ArrowDown: here + 1, ArrowUp: Math.max(0, here - 1), Home: 0, End: last, PageDown: here + page, PageUp: here - page }[e.key];
     if (to !== undefined) { this.walkTo(Math.max(0, Math.min(last, to))); return true; }
@@ -627,10 +638,10 @@ export class PromisesPane {
     );
   }
 
-  /** Ask which pending promises nobody can complete; a kernel that cannot tell is not asked again. */
+  /** Ask which pending promises nobody can complete; one that cannot tell is left alone for a while. */
   askOrphans() {
     const { desk, board } = this;
-    if (this.orphansUnknown || desk.clock !== null || this.orphansLater || this.closed) return;
+    if (desk.clock !== null || this.orphansLater || this.closed) return;
     this.orphansLater = setTimeout(() => {
       this.orphansLater = undefined;
       if (this.closed || !this.el.clientWidth || desk.clock !== null) return;
@@ -643,7 +654,7 @@ export class PromisesPane {
         board.orphans = numbers;
         this.relist();
         if (this.open >= 0) this.drawCard();
-      }, () => { this.orphansUnknown = true; });
+      }, () => { this.orphansAsked = performance.now() + ORPHANS_REST_MS; });
     }, Math.max(0, this.orphansAsked ? this.orphansAsked + ORPHANS_EVERY_MS - performance.now() : 50));
   }
 

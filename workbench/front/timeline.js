@@ -11,7 +11,7 @@ import { Messages } from "./arrows.js";
 import { TimeAxis, foldShare, lengthText, stampText } from "./time_axis.js";
 import { ARROW_LOOKS, AXIS_H, Hatches, LanePainter, arrowHead, paintBar, paintLoadSample } from "./timeline_paint.js";
 
-const PAD_LEFT = 10, PAD_RIGHT = 30, GRIP = 6, ASK_MS = 120, GROW_MS = 100, CALM_MS = 1000, WEIGH_MS = 1500, TELL_MS = 2000, LANES_TOLD = 200, MOST_ANSWERS = 400, PAN_SHARE = 0.15, SMALL_W = 600, SMALL_STAGE_H = 260;
+const PAD_LEFT = 10, PAD_RIGHT = 30, GRIP = 6, ASK_MS = 120, GROW_MS = 100, CALM_MS = 1000, WEIGH_MS = 1500, TELL_MS = 2000, LANES_TOLD = 200, MOST_ANSWERS = 400, MOST_LIT = 24, PAN_SHARE = 0.15, SMALL_W = 600, SMALL_STAGE_H = 260;
 /** What the key explains: words, status, reasons, look. @type {[string, number, number, number][]} */
 const BAR_KEYS = [
   ["running", RUNNING, 0, FRESH], ["in a step", RUNNING, FOR_STEP, FRESH], ["waits for a call", WAITING, FOR_CALL, FRESH], ["for a promise", SUSPENDED, FOR_PROMISE, FRESH], ["for a timer", SUSPENDED, FOR_TIMER, FRESH],
@@ -247,7 +247,7 @@ export class TimelinePane {
   /** Scale and folds, as the reader left them or as the tape grew. */
   measure() {
     const { axis, tape, lives, width } = this, edge = this.edge();
-    axis.left = Math.round(Math.max(116, Math.min(230, width * 0.24)));
+    axis.left = Math.round(Math.max(120, Math.min(230, width * 0.24)));
     axis.width = Math.max(20, width - axis.left);
     axis.first = axis.byEntry ? tape.firstSeq : tape.firstWall;
     axis.last = edge;
@@ -326,8 +326,8 @@ export class TimelinePane {
     const slot = lane >= 0 && table.lanes[lane] >= 0 ? table.lanes[lane] : -1;
     if (hover?.arrow) painter.arrow(hover.arrow.line, 1, null, true);
     else if (slot >= 0 && (hover?.type === "name" || hover?.type === "bar")) {
-      let most = 80;
-      for (const { line } of painter.drawn) if ((line.a === lane || line.b === lane) && most-- > 0) painter.arrow(line, 1, null, true);
+      const its = painter.drawn.filter(({ line }) => line.a === lane || line.b === lane);
+      if (its.length <= MOST_LIT) for (const { line } of its) painter.arrow(line, 1, null, true);
     }
     if (hover?.type === "bar") this.outline(g, slot, hover.piece, painter.y(lane, scene.top));
     g.restore();
@@ -574,6 +574,7 @@ export class TimelinePane {
     const hit = this.hit(x, y);
     this.grab = { pointer: e.pointerId, x, y, top: this.scroller.scrollTop, offset: this.axis.offset, moved: false, clock: hit.type === "clock", hit };
     if (e.isTrusted) this.stage.setPointerCapture(e.pointerId);
+    this.point(null, 0, 0);
     if (hit.type === "clock") this.drag(x);
   }
 
@@ -787,11 +788,11 @@ export class TimelinePane {
     if (slot < 0) { this.tellPath("There is no agent yet whose path could be lit."); return; }
     this.pathOf = slot;
     try {
-      const answer = await desk.ask("path", { slot }, `${slot}`);
+      const answer = await this.askPathOf(slot);
       if (this.pathOf !== slot) return;
       this.path = pathParts(answer);
       const past = desk.clock !== null ? " As of the live edge." : "";
-      this.tellPath(`${(answer.sentences ?? []).slice(0, 1).join("")}${past}` || "The critical path.", (answer.sentences ?? []).join("\n"));
+      this.tellPath(`Critical path: ${(answer.sentences ?? []).slice(0, 1).join("")}${past}`, (answer.sentences ?? []).join("\n"));
       this.place();
       if (this.path?.length) this.reveal(this.table.standing(this.path[0].slot));
     } catch (error) {
@@ -799,6 +800,16 @@ export class TimelinePane {
       this.tellPath(`The critical path of ${this.tape.name(slot)} is not known here: ${/** @type {Error} */ (error).message}`);
     }
     this.want();
+  }
+
+  /** A page carries the path of the newest job only; that may be the one that is meant. @param {number} slot */
+  async askPathOf(slot) {
+    const { desk, tape } = this;
+    try { return await desk.ask("path", { slot }, `${slot}`); } catch (error) {
+      const newest = desk.live ? null : await desk.ask("path", { slot: 0 }, "0").catch(() => null);
+      if (newest?.agent === tape.ids[slot]) return newest;
+      throw error;
+    }
   }
 
   /** @param {string} text @param {string} [title] */

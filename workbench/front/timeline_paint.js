@@ -9,7 +9,7 @@ import { countedHubs } from "./arrows.js";
 import { lengthText } from "./time_axis.js";
 
 export const AXIS_H = 26;
-const BAR_H = 13, SLIM_H = 8, INDENT = 12, DEEPEST = 7, TEXT_W = 5.7, LABEL_LEAST = 46, DRAWN_A_FAN = 36, PILL_LEAST = 10, NEAR = 5, HATCH = 6;
+const BAR_H = 13, SLIM_H = 8, INDENT = 12, DEEPEST = 7, TEXT_W = 5.7, LABEL_LEAST = 46, DRAWN_A_FAN = 36, PILL_LEAST = 10, STUBS_FROM = 60, STUB = 28, NEAR = 5, HATCH = 6;
 
 /** Lines of messages: `status` gives the colour, -1 is the faint ink. @type {Record<number, {status: number, dash: number[], width: number, name: string}>} */
 export const ARROW_LOOKS = {
@@ -25,6 +25,9 @@ export const ARROW_LOOKS = {
 /** A segment of the critical path on a lane. @typedef {{slot: number, begin: number, end: number, kind: string, what: string}} PathPart */
 /** @typedef {{tape: import("./tape.js").Tape, moment: import("./tape.js").Moment, rows: number, edge: number, clock: number, past: boolean, top: number, selected: Set<number>, arrows: Set<number>, path: PathPart[] | null, pathSlots: Set<number>}} Scene `edge` and `clock` are values; `top` is how far the lanes are scrolled */
 /** What was drawn and can be pointed at. @typedef {{x1: number, y1: number, x2: number, y2: number, line: import("./arrows.js").ArrowLine, fan: import("./arrows.js").ArrowFan | null}} DrawnArrow */
+
+/** Whether the count of messages of a kind stands where the last one arrives. @param {number} kind */
+function meetsLate(kind) { return kind === REPLY_ARROW || kind === COMPLETION_ARROW; }
 
 /** Hatches by colour, for one canvas. */
 export class Hatches {
@@ -158,6 +161,7 @@ export class LanePainter {
     /** @type {DrawnArrow[]} */ this.drawn = [];
     /** @type {{x: number, y: number, w: number}[]} */ this.pills = [];
     this.left = 0;
+    /** @type {((lane: number) => boolean) | null} tells lanes out of sight; lines to them are cut short when there are many */ this.stubs = null;
   }
 
   /** @param {Theme} theme */
@@ -349,12 +353,15 @@ export class LanePainter {
       standing: (slot) => table.standing(slot), inSight: (lane) => lane >= first && lane < end,
     });
     this.left = picture.left;
+    this.stubs = picture.total > STUBS_FROM ? (/** @type {number} */ lane) => lane < first || lane >= end : null;
     const pale = selected.size > 0 && picture.lines.some((line) => line.own), strength = pale ? 0.22 : picture.total > 120 ? 0.55 : 0.8;
+    for (const comb of picture.combs) this.comb(comb, pale ? 0.3 : 1);
     for (const fan of picture.fans) this.fan(fan, pale ? 0.3 : 1);
     for (const line of picture.lines) if (!line.own) this.arrow(line, strength, null);
     for (const line of picture.lines) if (line.own) this.arrow(line, 1, null);
     for (const fan of picture.fans) this.pill(fan.count, fan.x, this.yEnd(fan.hub, fan.lines[0].a === fan.hub ? fan.lines[0].b : fan.lines[0].a), fan.kind, fan.out);
     if (!picture.fans.length) for (const hub of countedHubs(picture.lines, axis)) this.pill(hub.count, hub.x, this.yEnd(hub.hub, hub.out ? hub.lines[0].b : hub.lines[0].a), hub.kind, hub.out);
+    for (const comb of picture.combs) { const at = meetsLate(comb.kind) ? comb.lines[comb.lines.length - 1].x2 - 8 : comb.lines[0].x1 + 4; this.pill(comb.count, at, (this.yEnd(comb.a, comb.b) + this.yEnd(comb.b, comb.a)) / 2, comb.kind, !meetsLate(comb.kind)); }
     for (const line of picture.lines) if (line.count >= PILL_LEAST) this.pill(line.count, (line.x1 + line.x2) / 2, (this.yEnd(line.a, line.b) + this.yEnd(line.b, line.a)) / 2, line.kind, true);
     this.g.globalAlpha = 1;
     this.g.strokeStyle = tone.ink;
@@ -377,13 +384,29 @@ export class LanePainter {
     g.strokeStyle = g.fillStyle = this.colour(line.kind);
     g.lineWidth = (fan ? 1 : Math.min(5, look.width + Math.log2(line.count) * 0.55)) + (bold ? 1.2 : 0);
     g.setLineDash(look.dash);
+    const away = !line.own && !bold && length > STUB && this.stubs, from = away && this.stubs?.(line.a) ? 1 - STUB / length : 0, to = away && this.stubs?.(line.b) ? STUB / length : 1;
+    if (from && to < 1) return;
     g.beginPath();
-    g.moveTo(x1, y1);
-    g.lineTo(x2 - (dx / length) * s, y2 - (dy / length) * s);
+    g.moveTo(x1 + dx * from, y1 + dy * from);
+    if (to < 1) g.lineTo(x1 + dx * to, y1 + dy * to);
+    else g.lineTo(x2 - (dx / length) * s, y2 - (dy / length) * s);
     g.stroke();
-    if (!fan) { g.lineWidth = look.width + (bold ? 0.8 : 0); arrowHead(g, line.kind, x2, y2, dx / length, dy / length, s, tone.ground); }
+    if (!fan && to === 1) { g.lineWidth = look.width + (bold ? 0.8 : 0); arrowHead(g, line.kind, x2, y2, dx / length, dy / length, s, tone.ground); }
     g.setLineDash([]);
-    if (!bold) this.drawn.push({ x1, y1, x2, y2, line, fan });
+    if (!bold) this.drawn.push({ x1: x1 + dx * from, y1: y1 + dy * from, x2: x1 + dx * to, y2: y1 + dy * to, line, fan });
+  }
+
+  /** Very many messages between two lanes: strokes, the stronger the more there are. @param {import("./arrows.js").ArrowComb} comb @param {number} strength */
+  comb(comb, strength) {
+    const { g } = this, most = comb.lines.reduce((top, line) => Math.max(top, line.count), 1), y1 = this.yEnd(comb.a, comb.b), y2 = this.yEnd(comb.b, comb.a);
+    g.strokeStyle = this.colour(comb.kind);
+    g.lineWidth = 1.2;
+    g.setLineDash([]);
+    for (const line of comb.lines) {
+      g.globalAlpha = (0.18 + 0.5 * (line.count / most)) * strength;
+      g.beginPath(); g.moveTo(line.x1, y1); g.lineTo(line.x2, y2); g.stroke();
+      this.drawn.push({ x1: line.x1, y1, x2: line.x2, y2, line, fan: null });
+    }
   }
 
   /** Many lines that begin or end in one place: a wedge with some of them in it. @param {import("./arrows.js").ArrowFan} fan @param {number} strength */
@@ -391,16 +414,18 @@ export class LanePainter {
     const { g, tone } = this, { lines, out } = fan;
     let low = lines[0], high = lines[0];
     for (const line of lines) { const lane = out ? line.b : line.a; if (lane < (out ? low.b : low.a)) low = line; if (lane > (out ? high.b : high.a)) high = line; }
-    g.fillStyle = this.colour(fan.kind);
-    g.globalAlpha = 0.09 * strength;
-    g.beginPath();
-    for (const line of [low, high]) {
-      const far = out ? line.b : line.a;
-      if (line === low) g.moveTo(fan.x, this.yEnd(fan.hub, far));
-      g.lineTo(out ? line.x2 : line.x1, this.yEnd(far, fan.hub));
+    if (![low, high].some((line) => this.stubs?.(out ? line.b : line.a))) {
+      g.fillStyle = this.colour(fan.kind);
+      g.globalAlpha = 0.09 * strength;
+      g.beginPath();
+      for (const line of [low, high]) {
+        const far = out ? line.b : line.a;
+        if (line === low) g.moveTo(fan.x, this.yEnd(fan.hub, far));
+        g.lineTo(out ? line.x2 : line.x1, this.yEnd(far, fan.hub));
+      }
+      g.lineTo(fan.x, this.yEnd(fan.hub, out ? high.b : high.a));
+      g.fill();
     }
-    g.lineTo(fan.x, this.yEnd(fan.hub, out ? high.b : high.a));
-    g.fill();
     const stride = Math.max(1, Math.ceil(lines.length / DRAWN_A_FAN));
     for (let i = 0; i < lines.length; i += stride) this.arrow(lines[i], 0.38 * strength, fan);
     for (const line of [low, high]) {
@@ -509,7 +534,13 @@ export class LanePainter {
     g.fillRect(axis.left, AXIS_H, axis.width, h);
     g.globalAlpha = 1;
     const x = (/** @type {number} */ wall) => axis.x(axis.byEntry ? this.seqAt(wall) : wall);
-    const shown = parts.map((part) => ({ part, lane: table.standing(part.slot), x1: x(part.begin), x2: x(part.end) })).filter(({ lane }) => lane >= 0);
+    /** @type {{lane: number, x1: number, x2: number}[]} */ const shown = [];
+    for (const part of parts) {
+      const lane = table.standing(part.slot), x1 = x(part.begin), x2 = x(part.end), last = shown[shown.length - 1];
+      if (lane < 0) continue;
+      if (last?.lane === lane && x1 - last.x2 < 1) last.x2 = Math.max(last.x2, x2);
+      else shown.push({ lane, x1, x2 });
+    }
     for (const { lane, x1, x2 } of shown) {
       if (lane < first || lane >= end) continue;
       const y = this.y(lane, scene.top);
@@ -578,7 +609,7 @@ export class LanePainter {
         g.textAlign = "left";
         const shut = table.opens(lane) && !table.isOpen(lane), more = shut ? ` +${(tape.kids.get(mark)?.length ?? 0).toLocaleString("en")}` : "";
         g.fillStyle = tone.ink;
-        g.fillText(`${this.shorten(tape.name(mark), axis.left - x - 36 - (more ? g.measureText(more).width : 0))}${more}`, x + 29, y + 0.5);
+        g.fillText(`${this.shorten(tape.name(mark), axis.left - x - 31 - (more ? g.measureText(more).width : 0))}${more}`, x + 28, y + 0.5);
       }
       g.globalAlpha = 1;
     }
@@ -673,11 +704,13 @@ export class LanePainter {
     g.textAlign = "left";
     g.fillStyle = tone.faint;
     g.fillText(this.shorten(axis.byEntry ? "entry" : axis.left < 180 ? "time" : "time since the first entry", axis.left - 16), 9, AXIS_H / 2);
+    const marks = tape.marks.slice(1).map((row) => axis.x(axis.byEntry ? tape.seq[row] : tape.wall[row]));
+    const taken = [[clock - 26, clock + 26], ...axis.breaks.map((gap) => [axis.x(gap.from), axis.x(gap.to)]), ...marks.map((x) => [x - 9, x + 9])];
     for (const { x, text } of ticks) {
       const wide = g.measureText(text).width;
       if (x - 1 > right) continue;
       g.fillRect(Math.round(x), AXIS_H - 6, 1, 5);
-      if (x + 4 + wide <= right && (x > clock + 26 || x + 6 + wide < clock - 26)) g.fillText(text, Math.round(x) + 4, AXIS_H / 2);
+      if (x + 4 + wide <= right && !taken.some(([from, to]) => x + 2 < to && x + 8 + wide > from)) g.fillText(text, Math.round(x) + 4, AXIS_H / 2);
     }
     g.save();
     g.beginPath();
@@ -691,8 +724,7 @@ export class LanePainter {
       g.textAlign = "center";
       if (axis.gap > 10) g.fillText("⋯", x + axis.gap / 2, AXIS_H / 2);
     }
-    for (const row of tape.marks.slice(1)) { // a circle that turns: begun again
-      const x = axis.x(axis.byEntry ? tape.seq[row] : tape.wall[row]);
+    for (const x of marks) { // a circle that turns: begun again
       if (x < axis.left || x > right) continue;
       g.fillStyle = tone.ground;
       g.fillRect(x - 8, 4, 16, AXIS_H - 6);

@@ -113,22 +113,32 @@ class Viewed(Explaining):
         written: Path = self._room("files").to_html(self, path, panes=panes, overwrite=overwrite)
         return written
 
-    def to_perfetto(self, path: "str | os.PathLike[str]", *, overwrite: bool = False) -> Path:
+    def to_perfetto(self, path: "str | os.PathLike[str]", at: int | None = None, *, overwrite: bool = False) -> Path:
         """Write what happened as a trace that Perfetto and Chrome's tracing page open.
 
+        Args:
+            path: of the file.
+            at: the last entry that counts; None for all.
+            overwrite: replace a file that is there.
+
         Raises:
             StoreError: the file exists, or cannot be written.
         """
-        written: Path = self._room("files").save_perfetto(self, path, overwrite=overwrite)
+        written: Path = self._room("files").save_perfetto(self, path, at, overwrite=overwrite)
         return written
 
-    def to_shiviz(self, path: "str | os.PathLike[str]", *, overwrite: bool = False) -> Path:
+    def to_shiviz(self, path: "str | os.PathLike[str]", at: int | None = None, *, overwrite: bool = False) -> Path:
         """Write what happened with vector clocks, as ShiViz reads it.
+
+        Args:
+            path: of the file.
+            at: the last entry that counts; None for all.
+            overwrite: replace a file that is there.
 
         Raises:
             StoreError: the file exists, or cannot be written.
         """
-        written: Path = self._room("files").save_shiviz(self, path, overwrite=overwrite)
+        written: Path = self._room("files").save_shiviz(self, path, at, overwrite=overwrite)
         return written
 
     def to_mermaid(self, kind: str = "graph", at: int | None = None) -> str:

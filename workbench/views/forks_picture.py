@@ -145,7 +145,7 @@ class _Ruler(msgspec.Struct):
 
 
 def _name_width(branch: Branch, called: list[str]) -> float:
-    return text_width(called[branch.slot]) + min(branch.depth, 6) * 12
+    return text_width(called[branch.slot]) + 4 + min(branch.depth, 6) * 12
 
 
 def _axis(ruler: _Ruler, bottom: float) -> list[Mark]:

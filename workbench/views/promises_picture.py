@@ -23,6 +23,7 @@ from workbench.views.drawing import (
     Rect,
     Shape,
     Text,
+    arrow_head,
     fitted,
     polyline,
     words,
@@ -40,6 +41,8 @@ MOST_WAITERS: Final = 4
 WIDTH, TOP, HEAD, LINE, GAP, MARGIN = 1000, 40.0, 24.0, 15.0, 8.0, 16.0
 LEAST_NAMES, MOST_NAMES, OUTCOME_W = 150.0, 260.0, 196.0
 _DONE, _WAIT, _LATE, _OVER = (COLOURS[s] for s in (Status.DONE, Status.WAITING, Status.FAILED, Status.EXITED))
+_SHORT: Final = 6.0
+"""Pixels up to which a wait is only the mark of its end."""
 LATEST: Final = 20.0
 """Pixels by which a mark may stand beside its place, where there are many."""
 _EVENTS: Final = tuple(PromiseEvent)
@@ -265,17 +268,19 @@ def _waiting(sheet: _Sheet, wait: Waiting, y: float) -> list[Mark]:
     x0 = scale.x(wait.begin)
     x1 = scale.x(wait.end) if wait.end is not None else scale.right
     name = fitted(words(MARGIN + 12, y, sheet.called[wait.slot], small=True), scale.left - 16 - MARGIN - 12)
-    marks: list[Mark] = [name, Path(polyline((x0, y - 3.5), (x0, y + 3.5)), _WAIT, 1.2)]
     sheet.told.add("waits")
-    if wait.end is None or wait.given or x1 - x0 < 2:  # noqa: PLR2004 - too short for a dash
-        marks.append(Path(polyline((x0, y), (max(x1, x0 + 1), y)), _WAIT, 2.8, "1.7 2.6"))
-    else:
-        marks.append(Path(polyline((x0, y), (x1, y)), _OVER, 2.8, "1.7 2.6"))
-        sheet.told.add("waits no longer")
+    lasts = wait.end is None or wait.given
+    colour = _WAIT if lasts else _OVER
+    marks: list[Mark] = [name]
+    if x1 - x0 > _SHORT:
+        marks.append(Path(polyline((x0, y - 3.5), (x0, y + 3.5)), colour, 1.2))
+        marks.append(Path(polyline((x0, y), (x1, y)), colour, 2.8, "1.7 2.6"))
     if wait.given:
-        marks.append(Path(polyline((x1 - 4, y - 3.5), (x1, y), (x1 - 4, y + 3.5)), _WAIT, 1.4))
-    elif wait.end is not None:
-        marks.append(Path(polyline((x1, y - 3.5), (x1, y + 3.5)), _OVER, 1.2))
+        marks.append(Path(arrow_head((x1 + 1, y), (x0 - 9, y), 6), fill=colour))
+    elif wait.end is not None or x1 - x0 <= _SHORT:
+        marks.append(Path(polyline((x1, y - 3.5), (x1, y + 3.5)), colour, 1.4))
+    if not lasts:
+        sheet.told.add("waits no longer")
     return marks
 
 

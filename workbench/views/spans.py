@@ -38,8 +38,10 @@ _STATUSES: Final = tuple(Status)
 _ARROWS: Final = {int(arrow): arrow for arrow in Arrow}
 IDLE_SHARE: Final = 0.15
 """The part of the whole that a stretch must be to count as idle."""
-DWARFS: Final = 4
+DWARFS: Final = 3
 """How many times as long as all the rest together it must be."""
+SHORTEST: Final = 1000.0
+"""Milliseconds that it must last."""
 
 
 class Point(NamedTuple):
@@ -294,7 +296,7 @@ def messages(tape: Tape, moment: Moment) -> list[Message]:
 def idle_stretches(
     tape: Tape, moment: Moment, known: list[Span] | None = None, *, share: float = IDLE_SHARE, dwarfs: float = DWARFS
 ) -> list[Stretch]:
-    """Long stretches in which nothing was written and no agent ran, in order.
+    """Stretches of a second or more in which nothing was written and no agent ran, in order.
 
     Nobody runs between the last entry of a process and the first of the next one, whatever the log says.
 
@@ -316,7 +318,7 @@ def idle_stretches(
     marks = {tape.wall[row] for row in tape.rows(Row.MARK, moment.row)}
     found = []
     for before, after in pairwise(walls):
-        if after - before >= share * total:
+        if after - before >= max(share * total, SHORTEST):
             at = bisect_right(ends, before)
             if after in marks or at == len(busy) or busy[at].begin >= after:
                 found.append(Stretch(before, after))

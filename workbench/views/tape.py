@@ -181,6 +181,7 @@ class Tape:
         self._last = array("i")
         self._open: dict[int, int] = {}  # key of a link -> its OPEN row
         self._keyframes: list[Moment] = []
+        self._due = KEYFRAME  # rows with which the next one is made
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -196,6 +197,7 @@ class Tape:
         """Fold entries in; they continue the ones applied before, in the order of the log."""
         view, handlers, told, new = self.view, self._HANDLERS, self._told, self._new
         fold, by_uid, nodes, dirty, fresh, gone = view.fold, view.by_uid, view.nodes, view.dirty, view.fresh, view.gone
+        room = self._due - len(self.kind)
         for entry in entries:
             fold(entry)
             wall = entry.wall / 1e6
@@ -210,9 +212,11 @@ class Tape:
                     handler(self, node, entry, entry.body)
             if dirty:
                 self._statuses(entry.seq, wall, entry.agent, entry.index)
-            if len(new) >= KEYFRAME:
+            if len(new) >= room:
                 self._settle()
                 self._keyframes.append(self._now(entry.seq))
+                room = KEYFRAME
+                self._due = len(self.kind) + room
         self._settle()
 
     def mark_undefined(self, type_names: Iterable[str]) -> None:

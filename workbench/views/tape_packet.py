@@ -136,6 +136,11 @@ def _last_moment(tape: Tape) -> tuple[Tape, int]:
         for row, source, target in ((row, tape.slot[row], tape.a[row]) for row in moment.links)
         if source in keep and target in keep
     ]
+    rows += [
+        (*begin, Row.LABEL, place[slot], 0, 0, texts.setdefault(label, len(texts)), 0)
+        for slot, label in ((slot, tape.view.nodes[slot].label) for slot in slots)
+        if label is not None
+    ]
     short = Tape()
     short.texts = list(texts)
     short.view.seq = tape.last_seq

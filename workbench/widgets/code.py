@@ -29,7 +29,8 @@ def code() -> Code:
     while _MADE and _MADE[0].comm is None:
         _MADE.pop()
     if not _MADE:
-        _MADE.append(Code(module=zlib.compress(front.assemble(*front.DASHBOARD).encode()), css=front.styles(*front.SHEETS)))
+        module = zlib.compress(front.assemble(*front.DASHBOARD).encode())
+        _MADE.append(Code(module=module, css=front.styles(*front.SHEETS)))
     return _MADE[0]
 
 
