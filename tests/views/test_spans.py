@@ -13,7 +13,7 @@ from workbench.model import entries as e
 from workbench.model.entries import Entry
 from workbench.views.graph_nodes import Origin, Status
 from workbench.views.spans import UNDER_WAY, Span, idle_stretches, messages, spans
-from workbench.views.tape import Arrow, Reason, Tape
+from workbench.views.tape import Arrow, Reason, Row, Tape
 
 DAY = 86_400_000_000_000
 
@@ -125,7 +125,7 @@ def test_what_a_crash_cut_short_is_ghost_up_to_there() -> None:
 
 
 def test_a_fork_begins_with_its_sources_invocation() -> None:
-    """Up to the cut it is the source's, replayed; forks of forks begin with all of it; what was before is not theirs."""
+    """Up to the cut it is the source's, replayed; forks of forks begin with all of it, not with earlier invocations."""
     log = EntryLog()
     done, worker = at_work(log)
     log.finish(done)
@@ -319,7 +319,7 @@ def test_each_reply_has_its_call() -> None:
 
 
 def test_the_cut_of_a_fork_is_the_entry_it_names() -> None:
-    """A ghost of a fork ends at the entry of its source that has the index of the cut, or before."""
+    """The row of a fork names the entry of its source that has the index of the cut; its ghosts end there or before."""
     entries = every_verb()
     tape = tape_of(entries)
     found = spans(tape, tape.moment())
@@ -329,5 +329,7 @@ def test_the_cut_of_a_fork_is_the_entry_it_names() -> None:
         assert isinstance(fork.body, e.AgentForked)
         [cut] = [x for x in entries if (x.agent, x.index) == (fork.body.source, fork.body.cut)]
         slot = tape.view.by_uid[fork.agent].slot
+        [row] = [row for row in tape.rows(Row.FORK) if tape.slot[row] == slot]
+        assert (tape.b[row], tape.c[row]) == (cut.index, cut.seq)
         inherited = [s for s in found if s.slot == slot and tape.slot[s.row] != slot]
         assert all(s.ghost and s.end.seq <= cut.seq for s in inherited)

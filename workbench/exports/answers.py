@@ -19,6 +19,7 @@ from workbench.model.places import source_line
 from workbench.model.rendering import payload, rendered
 from workbench.questions.explanation import Link
 from workbench.questions.search import matching, parse
+from workbench.runtime.clock import perf_counter
 from workbench.runtime.explaining import Explaining
 from workbench.views.graph_nodes import BUSY, GraphNode, Origin, Status, status_of
 from workbench.views.tape import Promise, PromiseEvent, Row, Tape
@@ -31,6 +32,8 @@ _EFFECTS: Final = 100
 _PAGE: Final = 500
 _NOTED: Final = 1_000
 _NOTED_WHYS: Final = 40
+_SHARE: Final = 20
+"""A question that reads the whole log is answered anew after so many times as long as it took."""
 
 
 def described(value: bytes) -> str:
@@ -49,6 +52,8 @@ class Answers:
 
     def __init__(self, session: Explaining, tape: Tape) -> None:
         self._session, self._tape = session, tape
+        self._orphaned: list[int] = []
+        self._looked = self._took = 0.0  # when the orphans were looked for, and how long that took
 
     def answer(self, kind: str, args: dict[str, Any]) -> Any:
         """The answer to one question, as JSON.
@@ -258,6 +263,18 @@ class Answers:
             "note": "nobody alive could complete it" if info.orphan else "",
         }
 
+    def _orphans(self) -> dict[str, Any]:
+        """The promises that nobody alive could complete; looked for anew once that is cheap against the time passed."""
+        now = perf_counter()
+        if now - self._looked >= _SHARE * self._took:
+            numbers = {promise: number for number, promise in enumerate(self._tape.promises)}
+            lost = [info.promise_id for info in self._session.promises("pending") if info.orphan]
+            made = [Promise(int(pid.incarnation.rpartition("-")[2]), pid.index) for pid in lost]
+            self._orphaned = [numbers[promise] for promise in made if promise in numbers]
+            self._looked = perf_counter()
+            self._took = self._looked - now
+        return {"numbers": self._orphaned}
+
     def _payload(self, number: int) -> bytes | None:
         """What a promise was completed with."""
         tape = self._tape
@@ -267,11 +284,13 @@ class Answers:
                 return bytes(body.value)
         return None
 
-    def _forks(self, slots: list[int]) -> dict[str, Any]:
+    def _forks(self, slots: list[Any]) -> dict[str, Any]:
         """What forks and their sources returned."""
         found = {}
         for slot in slots:
-            node = self._tape.view.by_uid[self._uid(slot)]
+            if not isinstance(slot, int) or not 0 <= slot < len(self._tape.view.nodes):
+                continue
+            node = self._tape.view.nodes[slot]
             last = self._session.outcome(node.uid)
             ok = None if last is None or node.running else last[0]
             text = "" if last is None or node.running else rendered(last[1], VALUE) if last[0] else described(last[1])
@@ -287,6 +306,7 @@ class Answers:
         "path": _path,
         "compare": _compare,
         "promise": _promise,
+        "orphans": _orphans,
         "forks": _forks,
     }
 
@@ -309,6 +329,7 @@ class Answers:
         family = [n.slot for n in nodes if n.origin == Origin.FORKED]
         family += [nodes[slot].parent for slot in family if nodes[slot].parent >= 0]
         note("forks", "all", slots=sorted(set(family))[:_NOTED])
+        note("orphans", "all")
         note("path", 0, slot=0)
         return found
 

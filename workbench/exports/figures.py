@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
@@ -40,7 +41,12 @@ _KEPT: Final[dict[Any, Any]] = {
     "figure.autolayout": False,
     "figure.constrained_layout.use": False,
     "path.sketch": None,
+    "patch.force_edgecolor": False,
     "pdf.fonttype": 42,
+    "savefig.bbox": None,
+    "savefig.edgecolor": "auto",
+    "savefig.facecolor": "auto",
+    "savefig.transparent": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "workbench",
     "text.usetex": False,
@@ -184,7 +190,7 @@ def outline(d: str) -> Outline:
         numbers = [float(number) for number in _NUMBER.findall(rest)]
         points += zip(numbers[::2], numbers[1::2], strict=True)
         codes += _CODES[command]
-    return Outline(points, codes)
+    return Outline(points, codes) if points else Outline(np.empty((0, 2)))
 
 
 def rounded(x: float, y: float, width: float, height: float, radius: float) -> Outline:

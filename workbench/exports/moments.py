@@ -28,7 +28,11 @@ def graph_at(tape: Tape, seq: int | None = None) -> "nx.DiGraph[str]":
     names = [n.agent_id if newest[n.agent_id] == n.uid else f"{n.agent_id}#{n.uid}" for n in nodes]
     for node, name in zip(nodes, names, strict=True):
         row = moment.last[node.slot]
-        known: dict[str, Any] = {"status": tape.status(moment, node.slot).word, "method": "", "label": labels.get(node.slot)}
+        known: dict[str, Any] = {
+            "status": tape.status(moment, node.slot).word,
+            "method": "",
+            "label": labels.get(node.slot),
+        }
         if row >= 0:
             known |= {"method": tape.texts[tape.b[row]], "since": tape.wall[row], "entry": tape.seq[row]}
         graph.add_node(name, **known)

@@ -7,8 +7,8 @@ import { AWAITED, COMPLETED, CREATED, DELIVERED, DROPPED, ENDED, FORK_ROW, IGNOR
 import { agentLink, button, confirmHere, counted, sharpPen } from "./marks.js";
 
 export const FORK_FOLD = 50;
-const RULER_H = 26, LINE_H = 32, TALL_LINE_H = 50, FAMILY_GAP = 16, NARROW_FORKS = 600, SIDE_BESIDE = 700, FORK_PAD = 16, HEAD_ROOM = 34, MOST_PX = 26, DOT_GAP = 5, PASSING_GAP = 7;
-const RESULTS_EVERY_MS = 700, COMPARE_EVERY_MS = 2000, MOST_COMPARED = 8, TOLD_MOST = 200, TELL_EVERY_MS = 2000, MOST_ASKED = 200;
+const RULER_H = 26, LINE_H = 32, TALL_LINE_H = 50, FAMILY_GAP = 16, NARROW_FORKS = 560, SIDE_BESIDE = 700, FORK_PAD = 16, HEAD_ROOM = 34, MOST_PX = 26, DOT_GAP = 5, PASSING_GAP = 7;
+const RESULTS_EVERY_MS = 700, RESULTS_REST_MS = 3000, COMPARE_EVERY_MS = 2000, MOST_COMPARED = 8, TOLD_MOST = 200, TELL_EVERY_MS = 2000, MOST_ASKED = 200;
 
 /** A row of the drawing: a branch, or a band of folded ones. `parent` is the row of the source, -1 for none; `band` are the folded slots. */
 /** @typedef {{slot: number, cut: number, parent: number, depth: number, family: number, band: number[] | null, open: boolean, y: number}} ForkLine */
@@ -448,7 +448,7 @@ export class ForksPane {
     const rows = new Map(slots.map((slot) => [slot, tape.now.last[slot]]));
     desk.ask("forks", { slots }, "all").then((found) => {
       this.takeResults(tape, rows, found?.results ?? {});
-    }, () => this.takeResults(tape, rows, {})); // asked again when something changes
+    }, () => { this.resultsAt = performance.now() + RESULTS_REST_MS; }); // asked again when something changes, after a while
   }
 
   /** @param {import("./tape.js").Tape} tape @param {Map<number, number>} rows as of which they are, by slot @param {Record<string, {text: string, ok: boolean | null}>} found */
@@ -1088,7 +1088,11 @@ export class ForksPane {
     this.actsSaid = said;
     acts.hidden = false;
     this.placeActs();
-    /** @type {HTMLElement} */ (acts.querySelector(".wb-forks-acts-row button") ?? shut).focus({ preventScroll: true });
+    this.focusActs();
+  }
+
+  focusActs() {
+    /** @type {HTMLElement | null} */ (this.acts.querySelector(".wb-forks-acts-row button") ?? this.acts.querySelector("button"))?.focus({ preventScroll: true });
   }
 
   /** Beside its entry, within the view. */
@@ -1122,7 +1126,9 @@ export class ForksPane {
       if (this.closed) return;
       if (!plan.ok) { say(plan.text, true); return; }
       say("");
-      if (!(await confirmHere(this.el, plan.text, verb === "fork" ? "Fork here" : "Revert here")) || this.closed) return;
+      const sure = await confirmHere(this.el, plan.text, verb === "fork" ? "Fork here" : "Revert here");
+      if (this.closed) return;
+      if (!sure) { this.focusActs(); return; }
       const found = await desk.ask(verb, { slot, index });
       this.closeActs();
       desk.goTo(null);

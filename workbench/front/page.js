@@ -17,7 +17,8 @@ export class PageModel {
   set(name, value) {
     if (JSON.stringify(this.values[name]) === JSON.stringify(value)) return; // as a widget's model does
     this.values[name] = value;
-    for (const act of this.heard[`change:${name}`] ?? []) act(); }
+    for (const act of this.heard[`change:${name}`] ?? []) act();
+  }
   save_changes() {}
   send() {}
   /** @param {string} name @param {Function} act */

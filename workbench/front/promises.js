@@ -689,7 +689,7 @@ export class PromisesPane {
   drawFacts(record, state) {
     const { board, desk, known } = this, past = desk.clock !== null, waiting = [...record.waiting.keys()];
     const age = describeTime(board.age(record, desk.now()));
-    const told = JSON.stringify([record.number, state, past, known, this.knownError, waiting, record.ignored, record.by, record.end, board.labels]);
+    const told = JSON.stringify([record.number, state, past, known, this.knownError, waiting.length, waiting.slice(0, LINKS_SHOWN_MOST + 1), waiting[waiting.length - 1], record.ignored, record.by, record.end, board.labels]);
     if (told !== this.factsTold) {
       this.factsTold = told;
       /** @type {HTMLElement[]} */ const parts = [];
@@ -812,5 +812,6 @@ export class PromisesPane {
     if (done) this.form = undefined;
     this.askKnown(true);
     this.drawCard();
+    if (done) this.focus();
   }
 }

@@ -272,7 +272,8 @@ export class TimelinePane {
     this.frameId = 0;
     if (this.width < 40 || this.height < 30) { this.resize(); if (this.width < 40 || this.height < 30) return; }
     const grown = this.read(), { desk, tape, painter, axis } = this;
-    this.empty.hidden = tape.n > 1 || this.messages.n > 0;
+    this.empty.hidden = tape.n > 1;
+    this.base.hidden = this.over.hidden = !this.empty.hidden;
     this.measure();
     if (this.showClock) { this.showClock = false; this.bringClock(); }
     const pen = sharpPen(this.base, this.width, this.height), ratio = Math.min(2, window.devicePixelRatio || 1);
@@ -794,12 +795,21 @@ export class TimelinePane {
       const past = desk.clock !== null ? " As of the live edge." : "";
       this.tellPath(`Critical path: ${(answer.sentences ?? []).slice(0, 1).join("")}${past}`, (answer.sentences ?? []).join("\n"));
       this.place();
-      if (this.path?.length) this.reveal(this.table.standing(this.path[0].slot));
+      this.revealPath();
     } catch (error) {
       this.pathOf = -1;
       this.tellPath(`The critical path of ${this.tape.name(slot)} is not known here: ${/** @type {Error} */ (error).message}`);
     }
     this.want();
+  }
+
+  /** Bring the path's lanes into sight, or when they are too far apart the one with its longest part. */
+  revealPath() {
+    const { table } = this, parts = this.path ?? [];
+    if (!parts.length) return;
+    const lanes = parts.map((part) => table.standing(part.slot)), low = Math.min(...lanes), high = Math.max(...lanes);
+    if (table.tops[high] + LANE_H - table.tops[low] <= this.height - AXIS_H - this.note.offsetHeight) { this.reveal(high); this.reveal(low); }
+    else this.reveal(lanes[parts.reduce((best, part, i) => (part.end - part.begin > parts[best].end - parts[best].begin ? i : best), 0)]);
   }
 
   /** A page carries the path of the newest job only; that may be the one that is meant. @param {number} slot */

@@ -9,7 +9,7 @@ import { countedHubs } from "./arrows.js";
 import { lengthText } from "./time_axis.js";
 
 export const AXIS_H = 26;
-const BAR_H = 13, SLIM_H = 8, INDENT = 12, DEEPEST = 7, TEXT_W = 5.7, LABEL_LEAST = 46, DRAWN_A_FAN = 36, PILL_LEAST = 10, STUBS_FROM = 60, STUB = 28, NEAR = 5, HATCH = 6;
+const BAR_H = 13, SLIM_H = 8, INDENT = 12, DEEPEST = 7, TEXT_W = 5.7, LABEL_LEAST = 46, DRAWN_A_FAN = 36, PILL_LEAST = 10, STUBS_FROM = 24, STUB = 28, NEAR = 5, HATCH = 6;
 
 /** Lines of messages: `status` gives the colour, -1 is the faint ink. @type {Record<number, {status: number, dash: number[], width: number, name: string}>} */
 export const ARROW_LOOKS = {
@@ -644,7 +644,7 @@ export class LanePainter {
 
   /** @param {number} parent @param {number} x @param {number} y */
   bandName(parent, x, y) {
-    const { g, scene, tone, axis } = this, { tape, moment } = scene, kids = tape.kids.get(parent) ?? [], room = axis.left - x - 8;
+    const { g, scene, tone, axis } = this, { tape, moment } = scene, kids = tape.kids.get(parent) ?? [], room = axis.left - x - 5;
     let n = 0, high = kids.length; // how many have come
     while (n < high) { const mid = (n + high) >> 1; if (kids[mid] < moment.n) n = mid + 1; else high = mid; }
     const of = `${n.toLocaleString("en")} × ${this.kind(parent, kids)}`;

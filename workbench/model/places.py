@@ -12,12 +12,17 @@ _files: Final[dict[str, str]] = {}
 
 
 def place_name(filename: str) -> str:
-    """The name of a source file for people: the file's own unless somebody knows better."""
+    """The name of a source file for people: the file's own unless somebody knows better, and always text."""
     for give in name_file:
         if name := give(filename):
             _files[name] = filename
             return name
-    return filename
+    if filename.isascii():
+        return filename
+    name = filename.encode("utf-8", "backslashreplace").decode()  # a path may be bytes that are no text
+    if name != filename:
+        _files[name] = filename
+    return name
 
 
 def source_line(line: str) -> str:

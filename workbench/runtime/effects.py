@@ -98,6 +98,8 @@ def step(
             "a coroutine was given as step", "it has begun already", "write await wb.step(function, argument)"
         )
     name = getattr(fn, "__qualname__", type(fn).__qualname__).replace("<locals>.", "")
+    if not name.isascii():
+        name = name.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair: nothing could record it
     if cpu and inspect.iscoroutinefunction(fn):
         raise AgentTypeError(
             f"step {name} with cpu=True is a coroutine function",

@@ -116,7 +116,12 @@ def complete_promise(promise_id: PromiseId, data: bytes | bytearray | memoryview
 
 def _payload(data: object) -> bytes:
     if isinstance(data, str):
-        data = data.encode()
+        try:
+            data = data.encode()
+        except UnicodeEncodeError as error:
+            raise EncodingError(
+                "data", f"it holds half of a surrogate pair ({error})", "pass bytes, or text that is whole"
+            ) from error
     elif isinstance(data, (bytearray, memoryview)):
         data = bytes(data)
     if not isinstance(data, bytes):

@@ -32,6 +32,8 @@ _SPREAD: Final = 7.0
 _LEAST: Final = 10.0
 """Pixels between two breaks, at least."""
 _BREAK: Final = 48.0
+_FOLDED: Final = "#f4f5f7"
+BREAK_WORDS: Final = "left out: nothing happened"
 _BESIDE: Final = 8.0
 """Pixels of a break at either side in which what lies at its ends is seen."""
 
@@ -247,7 +249,7 @@ def break_marks(scale: Scale, top: float, bottom: float) -> list[Mark]:
             Group(
                 f"nothing happened for {b.text}",
                 (
-                    Rect(b.x + _BESIDE, top + 0.5, b.width - 2 * _BESIDE, bottom - top, 0, "#f4f5f7", fade=0.85),
+                    Rect(b.x + _BESIDE, top + 0.5, b.width - 2 * _BESIDE, bottom - top, 0, _FOLDED, fade=0.85),
                     Path(torn, fill=GROUND),
                     Path(polyline(*edges[0]) + polyline(*edges[1]), EDGE),
                     Text(middle, top - 12, b.text, "middle", SMALL, bold=True, colour=FAINT),
@@ -255,3 +257,11 @@ def break_marks(scale: Scale, top: float, bottom: float) -> list[Mark]:
             )
         )
     return marks
+
+
+def break_sample(x: float, y: float) -> list[Mark]:
+    """A folded stretch for a legend, 24 pixels wide."""
+    edges = [[(at + (2 if i % 2 else -2), y - 8 + 4 * i) for i in range(5)] for at in (x + 8, x + 16)]
+    ground = Rect(x, y - 7, 24, 14, 0, _FOLDED)
+    torn = Path(polyline(*edges[0], *reversed(edges[1]), closed=True), fill=GROUND)
+    return [ground, torn, Path(polyline(*edges[0]) + polyline(*edges[1]), EDGE)]

@@ -1,8 +1,8 @@
 """How a timeline draws what agents do: bars by what they are in, lines by what they send, and the legend of both.
 
 Each kind has a colour and a form: what runs is thick, what waits is thin (solid for a call, dotted for a promise,
-dashed for a timer), what has not begun is hollow, what is tried again is hatched. What was replayed is pale and hatched,
-what was taken back is pale and struck through. So a picture reads in grey too.
+dashed for a timer), what has not begun is hollow, what is tried again is hatched. What was replayed is pale and
+hatched, what was taken back is pale and struck through. So a picture reads in grey too.
 """
 
 from collections.abc import Callable, Collection

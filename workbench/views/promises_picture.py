@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from workbench.questions.explanation import duration
-from workbench.views.axis import Scale, axis_marks, break_marks, time_scale
+from workbench.views.axis import BREAK_WORDS, Scale, axis_marks, break_marks, break_sample, time_scale
 from workbench.views.bars import Key, column_head, legend
 from workbench.views.drawing import (
     FAINT,
@@ -45,6 +45,7 @@ _SHORT: Final = 6.0
 """Pixels up to which a wait is only the mark of its end."""
 LATEST: Final = 20.0
 """Pixels by which a mark may stand beside its place, where there are many."""
+_ORPHANED: Final = "orphaned: nobody alive can complete it"
 _EVENTS: Final = tuple(PromiseEvent)
 
 
@@ -163,7 +164,10 @@ def promises_drawing(tape: Tape, moment: Moment, orphans: Collection[int] = ()) 
         marks.append(words(MARGIN, y + 14, f"and {len(every) - len(shown):,} more promises", faint=True))
         y += 18
     marks.append(fitted(words(MARGIN, y + 24, title, bold=True), WIDTH - 2 * MARGIN))
-    keys, bottom = legend([key for key in _keys() if key.text in sheet.told], MARGIN, y + 46, WIDTH - MARGIN)
+    found = [key for key in _keys() if key.text in sheet.told]
+    if scale.breaks:
+        found.append(Key(BREAK_WORDS, break_sample))
+    keys, bottom = legend(found, MARGIN, y + 46, WIDTH - MARGIN)
     return Drawing(WIDTH, bottom + 18, title, (*marks, *keys), _told(tape, shown, called, sheet.orphans))
 
 
@@ -222,7 +226,7 @@ def _bar(sheet: _Sheet, record: Record, y: float) -> list[Mark]:
         )
         if record.number in sheet.orphans:
             marks.append(Shape(Status.FAILED, end, y, 4.5))
-            sheet.told.add("orphaned")
+            sheet.told.add(_ORPHANED)
         sheet.told.add("pending")
     marks.append(Path(polyline((begin, y - 7), (begin, y + 7)), FAINT, 1.4))
     last = float("-inf")
@@ -253,7 +257,7 @@ def _outcome(sheet: _Sheet, record: Record, y: float) -> Text:
     if record.ended is not None:
         return Text(x, y, "ended: never completed", size=SMALL, colour=FAINT)
     if record.number in sheet.orphans:
-        return Text(x, y, "orphaned: nobody can complete it", size=SMALL, bold=True, colour=_LATE)
+        return Text(x, y, "orphaned", size=SMALL, bold=True, colour=_LATE)
     return Text(x, y, "pending", size=SMALL, colour=FAINT)
 
 
@@ -303,7 +307,7 @@ def _keys() -> list[Key]:
             "pending",
             lambda x, y: [Path(polyline((x + 24, y - 4), (x, y - 4), (x, y + 4), (x + 24, y + 4)), _WAIT, 1.1)],
         ),
-        Key("orphaned", lambda x, y: [Shape(Status.FAILED, x + 18, y, 4.5)]),
+        Key(_ORPHANED, lambda x, y: [Shape(Status.FAILED, x + 18, y, 4.5)]),
         Key("ended", lambda x, y: [Shape(Status.EXITED, x + 18, y, 5, "#666666")]),
         Key("waits", lambda x, y: [Path(polyline((x, y), (x + 25, y)), _WAIT, 2.8, "1.7 2.6")]),
         Key("waits no longer", lambda x, y: [Path(polyline((x, y), (x + 25, y)), _OVER, 2.8, "1.7 2.6")]),

@@ -73,7 +73,7 @@ def saved(tape: Tape, facts: Mapping[str, Any], notes: Mapping[str, Any] | None 
     head["packed"] = {"wall": tape.wall[0] if len(tape) else 0, "jumps": jumps}
     told = msgspec.json.encode(head)
     told += b" " * (-len(told) % 4)  # the columns begin where numbers of four bytes may
-    return zlib.compress(b"".join((len(told).to_bytes(4, "little"), told, *map(_little, columns))), 9)
+    return zlib.compress(b"".join((len(told).to_bytes(4, "little"), told, *map(_little, columns))))
 
 
 def _ordered(tape: Tape) -> "tuple[array[Any], ...]":

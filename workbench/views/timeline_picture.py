@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 import msgspec
 
 from workbench.questions.explanation import duration
-from workbench.views.axis import Scale, axis_marks, break_marks, entry_scale, time_scale
+from workbench.views.axis import BREAK_WORDS, Scale, axis_marks, break_marks, break_sample, entry_scale, time_scale
 from workbench.views.bars import (
     LIT,
     LIT_LINE,
@@ -134,6 +134,8 @@ def timeline_drawing(
     found = keys(sheet.looks, sheet.arrows, sheet.ends)
     if any(lane.members for lane in sheet.lanes):
         found += density_keys()
+    if sheet.scale.breaks:
+        found.append(Key(BREAK_WORDS, break_sample))
     if critical:
         found.append(Key("critical path", lambda x, at: [Rect(x, at - 7, 24, 14, 3, LIT, LIT_LINE, 0.8)]))
     more, bottom = legend(found, MARGIN, y + 22, WIDTH - MARGIN) if found else ([], y)

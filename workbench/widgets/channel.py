@@ -15,7 +15,7 @@ from workbench.model.entries import Entry
 from workbench.runtime.clock import perf_counter
 from workbench.views.graph_nodes import BUSY, Earlier, Status, status_of
 from workbench.views.tape import Tape
-from workbench.views.tape_packet import TapePacket
+from workbench.views.tape_packet import TapePacket, saved
 from workbench.widgets.pump import PUMP
 
 SLICE: Final = 4_000
@@ -78,6 +78,7 @@ class Channel:
         self.widgets: list[Viewer] = []
         self._undo: list[Callable[[], None]] = []
         self._looked = 0.0, 0
+        self._saved = (-1, -1), b""
 
     @classmethod
     def of(
@@ -135,6 +136,13 @@ class Channel:
         with self.lock:
             while self.fold(SLICE):
                 pass
+
+    def saved(self, facts: Mapping[str, Any]) -> bytes:
+        """The tape for a file; made once for all dashboards that show it. Hold the lock."""
+        now = len(self.tape), self.tape.last_seq
+        if self._saved[0] != now:
+            self._saved = now, saved(self.tape, facts)
+        return self._saved[1]
 
     def busy(self) -> bool:
         """Whether any agent shown is at work or waits, or stands still and may go on."""

@@ -22,7 +22,7 @@ from workbench.runtime.client import Client
 from workbench.runtime.reading import id_text
 from workbench.runtime.session import Session
 from workbench.views.graph_nodes import Earlier
-from workbench.views.tape_packet import TapePacket, packet, saved
+from workbench.views.tape_packet import TapePacket, packet
 from workbench.widgets.acts import Acts, client_of
 from workbench.widgets.channel import Channel, facts_of
 from workbench.widgets.code import Code, code, reference
@@ -146,7 +146,7 @@ class Dashboard(anywidget.AnyWidget):
             tape = self._channel.tape
             now = len(tape), tape.last_seq
             store = Path(self._session.path).name  # a notebook tells nobody where it was run
-            data = saved(tape, {**self._told(), "path": store}) if now != self._kept else b""
+            data = self._channel.saved({**self._told(), "path": store}) if now != self._kept else b""
         if data:
             self._kept = now
             self.state = {"data": data}

@@ -134,8 +134,8 @@ class Pump:
                     self._thread = None
                     return
             took = perf_counter() - began
-            pressed = sum(source.pressed() for source in tuple(self._sources))  # all are asked: they measure
-            self._pace.wait(max(self._period - took, SHARE * took if pressed else 0))
+            pressed = [self._guard(source, source.pressed) for source in list(self._sources)]  # all: they measure
+            self._pace.wait(max(self._period - took, SHARE * took if any(pressed) else 0))
             self._pace.clear()
 
     def _turn(self) -> bool:
