@@ -66,7 +66,7 @@ class Answers:
             raise RefusedError(f"the question {kind!r:.40}", "there is no such question", "reload the page")
         try:
             return ask(self, **{name: value for name, value in args.items() if name not in ("t", "n", "kind")})
-        except (TypeError, ValueError, IndexError) as error:
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
             if isinstance(error, WorkbenchError):
                 raise
             raise RefusedError(
@@ -168,7 +168,7 @@ class Answers:
         }
 
     def _oplog(self, slot: int, search: str = "", after: int = 0, count: int = 200) -> dict[str, Any]:
-        uid, count = self._uid(slot), max(1, min(int(count), _PAGE))
+        uid, count, search = self._uid(slot), max(1, min(int(count), _PAGE)), str(search)
         found: dict[str, Any] = {"agent": self._tape.view.by_uid[uid].agent_id, "from": after, "rows": [], "total": 0}
         if not search.strip():
             found["total"], entries = self._session.page(uid, int(after), count)

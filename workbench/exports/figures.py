@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -72,6 +73,12 @@ class Sheet(Figure):
         """As `Figure.savefig`."""
         with _quietly():
             super().savefig(*args, **options)
+
+    def _repr_png_(self) -> bytes:
+        """Itself as a cell's output, whether or not pyplot is in use."""
+        data = BytesIO()
+        self.savefig(data, format="png")
+        return data.getvalue()
 
     def draw(self, renderer: Any) -> None:
         """As `Figure.draw`."""

@@ -39,10 +39,15 @@ def drawing(
     if kind == "timeline":
         return timeline_drawing(tape, moment, critical=critical)
     if kind == "promises":
-        return promises_drawing(tape, moment)
+        return promises_drawing(tape, moment, _orphans(tape, session))
     if kind == "forks":
         return forks_drawing(tape, moment, _results(tape, session))
     return graph_drawing(tape.view)
+
+
+def _orphans(tape: Tape, session: Explaining | None) -> list[int]:
+    """Numbers of the promises that nobody alive could complete."""
+    return [] if session is None else Answers(session, tape).answer("orphans", {})["numbers"]
 
 
 def _results(tape: Tape, session: Explaining | None) -> dict[int, str]:

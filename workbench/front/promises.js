@@ -3,7 +3,7 @@
 import { DONE, EXITED, FAILED, IDLE, WAITING, describeTime } from "./graph_store.js";
 import { readTheme } from "./graph_paint.js";
 import { make, setText } from "./graph.js";
-import { AWAITED, COMPLETED, CREATED, DELIVERED, DROPPED, ENDED, HELD, IGNORED, LABEL_ROW, PROMISE_ROW, SEEN } from "./tape.js";
+import { AWAITED, COMPLETED, CREATED, DELIVERED, DROPPED, ENDED, IGNORED, LABEL_ROW, PROMISE_ROW, SEEN } from "./tape.js";
 import { LongList, agentLink, button, confirmHere, counted, entryLink } from "./marks.js";
 
 /** States in the order in which somebody should look at them. */
@@ -196,7 +196,7 @@ export function whyNoCompletion(live, clock) {
 export function promiseEventWords(event) {
   return /** @type {Record<number, [string, string]>} */ ({
     [CREATED]: ["made by ", ""], [AWAITED]: ["", " waits for it"], [DELIVERED]: ["", " was given the value"], [COMPLETED]: ["completed by ", ""], [IGNORED]: ["", " tried to complete it, too late"],
-    [SEEN]: ["", " asked whether it is completed"], [ENDED]: ["can never be completed since what happened to ", ""], [DROPPED]: ["", " waits no longer"], [HELD]: ["given to ", ""],
+    [SEEN]: ["", " asked whether it is completed"], [ENDED]: ["can never be completed since what happened to ", ""], [DROPPED]: ["", " waits no longer"],
   })[event] ?? ["", ""];
 }
 

@@ -10,7 +10,7 @@ export const FOR_CALL = 1, FOR_PROMISE = 2, FOR_TIMER = 4, FOR_STEP = 8;
 export const CALL_ARROW = 1, REPLY_ARROW = 2, TRIGGER_ARROW = 3, COMPLETION_ARROW = 4, FORK_ARROW = 5, SCHEDULE_ARROW = 6;
 export const ARROWS = ["", "call", "reply", "trigger", "completion", "fork", "schedule"];
 /** What happens to a promise. */
-export const CREATED = 1, AWAITED = 2, DELIVERED = 3, COMPLETED = 4, IGNORED = 5, SEEN = 6, ENDED = 7, DROPPED = 8, HELD = 9;
+export const CREATED = 1, AWAITED = 2, DELIVERED = 3, COMPLETED = 4, IGNORED = 5, SEEN = 6, ENDED = 7, DROPPED = 8;
 const KEYFRAME_ROWS = 4096, PER_MS = 100;
 
 /** @typedef {{seq: number, row: number, n: number, last: Int32Array, links: Map<number, number>}} Moment `last`: by slot the last STATUS row or -1; `links`: key to OPEN row */

@@ -45,6 +45,8 @@ export class TimelinePane {
     this.frameId = this.growing = this.telling = this.told = this.weighed = this.scrolled = 0;
     this.width = this.height = 0;
     this.legend = "";
+    /** @type {Map<number, HTMLButtonElement>} by kind of arrow */ this.toggles = new Map();
+    this.toggled = 0;
     this.adopt();
     this.build();
     this.listen();
@@ -270,6 +272,8 @@ export class TimelinePane {
 
   frame() {
     this.frameId = 0;
+    if (this.desk.tape !== this.tape) this.adopt();
+    if (this.desk.stale) this.desk.refresh();
     if (this.width < 40 || this.height < 30) { this.resize(); if (this.width < 40 || this.height < 30) return; }
     const grown = this.read(), { desk, tape, painter, axis } = this;
     this.empty.hidden = tape.n > 1;
@@ -417,6 +421,7 @@ export class TimelinePane {
       const look = ARROW_LOOKS[kind], item = button("", "", () => this.toggleKind(kind), "wb-tl-toggle"), { canvas, g } = sample(30);
       item.title = `Show or hide arrows: ${look.name}`;
       item.setAttribute("aria-pressed", `${this.arrows.has(kind)}`);
+      this.toggles.set(kind, item);
       g.strokeStyle = g.fillStyle = painter.colour(kind);
       g.lineWidth = look.width + 0.2;
       g.setLineDash(look.dash);
@@ -431,7 +436,7 @@ export class TimelinePane {
   /** @param {number} kind */
   toggleKind(kind) {
     if (!this.arrows.delete(kind)) this.arrows.add(kind);
-    this.legend = "";
+    this.toggles.get(kind)?.setAttribute("aria-pressed", `${this.arrows.has(kind)}`);
     this.want();
   }
 
@@ -453,8 +458,8 @@ export class TimelinePane {
 
   /** @param {number} by pixels */
   pan(by) {
+    if (this.fitted) return; // all is in sight
     this.axis.offset += by;
-    this.fitted &&= this.clampAxis() <= -PAD_LEFT;
     this.moved();
   }
 
@@ -469,6 +474,7 @@ export class TimelinePane {
   fit() {
     this.fitted = this.following = true;
     this.wandered = false;
+    this.unfolded.clear();
     this.point(null, 0, 0);
     this.want();
   }
@@ -618,10 +624,11 @@ export class TimelinePane {
     this.stage.style.cursor = "";
     if (grab.moved || grab.clock) return;
     const { hit } = grab, { table, desk, axis } = this, mark = table.lanes[hit.lane], [x] = this.at(e), more = e.shiftKey || e.ctrlKey || e.metaKey;
+    const again = e.timeStamp - this.toggled < 350; // the second click of a double one
     if (hit.type === "break") { this.unfolded.add(axis.breaks[hit.at].from); this.want(); }
     else if (hit.type === "restart") desk.goTo(this.tape.seq[hit.at]);
     else if (hit.type === "arrow" && hit.arrow) this.pick([this.tape.a[hit.arrow.line.row], this.tape.slot[hit.arrow.line.row]].filter((slot) => slot >= 0), more);
-    else if (hit.type === "band" || (hit.type === "name" && (mark < 0 || (table.opens(hit.lane) && x < this.painter.indent(hit.lane) + 12)))) { this.cursor = mark; this.toggle(hit.lane); }
+    else if (hit.type === "band" || (hit.type === "name" && (mark < 0 || (table.opens(hit.lane) && x < this.painter.indent(hit.lane) + 12)))) { this.cursor = mark; if (!again) { this.toggled = e.timeStamp; this.toggle(hit.lane); } }
     else if (mark >= 0) this.pick([mark], more);
     else if (hit.type === "none" && !more && desk.selected.size) this.pick([], false);
   }
@@ -681,7 +688,7 @@ export class TimelinePane {
   /** What is told of it at once, from the tape: lines of text with their class. @param {Hit} hit @param {number} [x] @returns {[string, string][]} */
   describe(hit, x = 0) {
     const { tape, table, axis, desk } = this, mark = table.lanes[hit.lane], dim = "wb-tl-dim";
-    if (hit.type === "break") { const gap = axis.breaks[hit.at]; return [[`Nothing happened for ${lengthText(gap.to - gap.from)}`, "wb-tl-title"], ["Click to unfold.", dim]]; }
+    if (hit.type === "break") { const gap = axis.breaks[hit.at]; return [[`Nothing happened for ${lengthText(gap.to - gap.from)}`, "wb-tl-title"], ["Click to unfold; Fit folds it again.", dim]]; }
     if (hit.type === "restart") return [["A process took the session up here", "wb-tl-title"], ["What was under way was rebuilt from the log, so what it had done is drawn as replayed.", ""], [`entry #${tape.seq[hit.at]} at ${this.when(tape.wall[hit.at])}`, dim]];
     if (hit.type === "arrow" && hit.arrow) return this.describeArrow(hit.arrow);
     if (hit.type === "bar") return this.describeBar(mark, hit.piece);

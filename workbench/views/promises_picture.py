@@ -113,8 +113,6 @@ def records(tape: Tape, moment: Moment) -> list[Record]:
                 record.seen.append(at)
             case PromiseEvent.ENDED:
                 record.ended = at
-            case PromiseEvent.HELD:
-                pass
     return list(found.values())
 
 

@@ -104,8 +104,6 @@ class PromiseEvent(IntEnum):
     """It can never be completed: its owner was deleted, or taken back to before it."""
     DROPPED = 8
     """Who waited for it does so no longer."""
-    HELD = 9
-    """Somebody who may complete it was given it."""
 
 
 class Promise(NamedTuple):

@@ -9,7 +9,9 @@ from workbench.errors import RefusedError
 from workbench.ids import AgentId
 from workbench.model.agent_type import registry
 from workbench.runtime.client import Client
+from workbench.runtime.requests import Requests
 from workbench.runtime.session import Session
+from workbench.views.graph_nodes import Status
 from workbench.views.tape import Tape
 
 _SECONDS: Final = 10.0
@@ -48,11 +50,18 @@ class Acts:
         """
         return self._KINDS[kind](self, args)
 
+    @property
+    def _requests(self) -> Requests:
+        return self._session.thread.requests
+
     def _agent(self, args: dict[str, Any]) -> str:
         slot, nodes = args.get("slot"), self._tape.view.nodes
         if not isinstance(slot, int) or not 0 <= slot < len(nodes):
             raise RefusedError(f"agent {slot!r:.20}", "the view has no such place", "reload the page")
-        return nodes[slot].agent_id
+        node = nodes[slot]
+        if node.halted == Status.EXITED and not node.ephemeral:
+            raise RefusedError(f"{node.agent_id} was deleted", "its id may be another agent's now", "pick that one")
+        return node.agent_id
 
     def _complete(self, args: dict[str, Any]) -> dict[str, Any]:
         """Complete a promise by hand, with JSON."""
@@ -60,15 +69,17 @@ class Acts:
         if not isinstance(number, int) or not 0 <= number < len(promises):
             raise RefusedError(f"promise {number!r:.20}", "the view has no such promise", "reload the page")
         try:
-            msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            data = text.encode()
+            msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeError) as error:
             raise RefusedError("the completion", f"this is no JSON ({error})", 'write JSON, as {"ok": true}') from error
         promise = self._session.promise(*promises[number]).promise_id
-        return {"first": self._session.thread.requests.complete_promise(promise, text.encode(), "")}
+        return {"first": self._requests.complete_promise(promise, data, "")}
 
     def _plan(self, args: dict[str, Any]) -> dict[str, Any]:
         """What a fork or a revert at an index will do, or why it is refused."""
         agent, index = self._agent(args), _index(args)
+        self._requests  # noqa: B018 - refused at once where it could not be done
         refusal, after, newest = self._session.cut(agent, index)
         if refusal:
             return {"ok": False, "text": f"{agent} cannot go back to index {index}: {refusal}."}
@@ -94,7 +105,7 @@ class Acts:
         return {"done": True}
 
     def _control(self, verb: str, args: dict[str, Any]) -> Any:
-        return self._session.thread.requests.control(verb, self._agent(args), _index(args), "").result(_SECONDS)
+        return self._requests.control(verb, self._agent(args), _index(args), "").result(_SECONDS)
 
     _KINDS: ClassVar[dict[str, Callable[..., dict[str, Any]]]] = {
         "complete": _complete,
