@@ -43,6 +43,8 @@ import builtins
 from collections.abc import Callable
 from typing import Final, Self
 
+from workbench.signs import printable
+
 
 class WorkbenchError(Exception):
     """Base of all. `what` happened to which ids and values, `why` in one clause, `do` as one imperative line."""
@@ -275,7 +277,9 @@ class InvocationError(WorkbenchError):
         return f"{head}\n\n{self.remote_traceback}" if self.remote_traceback else head
 
     def __repr__(self) -> str:
-        return f"InvocationError({self.agent_id}.{self.method} raised {self.error_type}: {self.message:.200})"
+        return printable(
+            f"InvocationError({self.agent_id}.{self.method} raised {self.error_type}: {self.message:.200})"
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         parts = self.exceptions if isinstance(self, BaseExceptionGroup) else ()

@@ -21,6 +21,7 @@ from workbench.runtime import nesting
 from workbench.runtime.jobs import FanOutResults, fan_out, observers
 from workbench.runtime.opening import default_session, present_session
 from workbench.runtime.running import run
+from workbench.signs import printable
 from workbench.views.tables import Table, agents_table, forks_table, oplog_table, promises_table
 from workbench.widgets import deadlocks, progress
 from workbench.widgets.show import agent_graph, dashboard, display_dashboard
@@ -53,7 +54,7 @@ def status_line() -> str:
     for agent in agents:
         counts[agent.status] = counts.get(agent.status, 0) + 1
     told = ", ".join(f"{n} {word}" for word, n in sorted(counts.items())) or "none yet"
-    return f"store {session.path}; {session.feed.committed:,} entries; {len(agents):,} agents: {told}"
+    return f"store {printable(session.path)}; {session.feed.committed:,} entries; {len(agents):,} agents: {told}"
 
 
 def crash_line() -> str:
@@ -62,7 +63,7 @@ def crash_line() -> str:
     session.simulate_crash()
     agents = session.agents()
     busy = [agent.agent_id for agent in agents if agent.method]
-    told = ", ".join(busy[:3]) + (f" and {len(busy) - 3:,} more" if len(busy) > 3 else "")  # noqa: PLR2004
+    told = ", ".join(map(printable, busy[:3])) + (f" and {len(busy) - 3:,} more" if len(busy) > 3 else "")  # noqa: PLR2004
     goes_on = f"; under way again: {told}" if busy else "; none was under way"
     return f"crashed, and recovered {len(agents):,} agents from {session.feed.committed:,} entries{goes_on}"
 

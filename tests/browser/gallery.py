@@ -61,6 +61,13 @@ class Editor:
     async def release(self) -> str:
         word = await wb.await_promise_json(wb.create_promise())
         return f"released: {word}"
+    async def survey(self, names: list[str]) -> int:
+        answers = [wb.create_promise() for _ in names]
+        for name, answer in zip(names, answers):
+            Region.get(name).sign.trigger(answer)
+        first = await wb.await_promise_json(answers[0])
+        wb.complete_promise_json(answers[0], {"signed": "too late"})
+        return len(first)
 
 @wb.agent
 class Printer:
@@ -80,16 +87,16 @@ class Right:
 names = ["Africa", "Americas", "Antarctica", "Asia", "Atlantis", "Europe", "Oceania", "Arctic"]
 await Editor.get().collect(names)
 await Editor.get().weigh()
+await Editor.get().survey(names[:4])
 session.simulate_crash()
+try:
+    await Left.get().ask()
+except wb.DeadlockError as refused:
+    error = refused
 Printer.get().press.trigger()
 while not any(promise.waiters for promise in session.promises("pending")):
     await asyncio.sleep(0.01)
 '''
-DEADLOCK: Final = """try:
-    await Left.get().ask()
-except wb.DeadlockError as refused:
-    error = refused
-error"""
 VIEWS: Final = {
     "graph": "",
     "timeline": "",
@@ -107,7 +114,7 @@ def notebook(lab: Lab) -> str:
     for name, agent in VIEWS.items():
         select = f"view.select({agent})\n" if agent else ""
         cells.append(f'view = session.dashboard(tab="{name}")\n{select}view')
-    return lab.write_notebook("gallery.ipynb", [*cells, DEADLOCK])
+    return lab.write_notebook("gallery.ipynb", [*cells, "error"])
 
 
 def shoot(lab: Lab, browser: Browser, theme: Theme, folder: Path) -> None:

@@ -14,8 +14,9 @@ from tests.exports.lessons import HOSTILE, every_verb, hostile, tape_of
 from tests.views.entry_log import EntryLog, fan_out
 from workbench.exports import mermaid
 from workbench.model import entries as e
+from workbench.signs import printable
 from workbench.views.graph_nodes import Status
-from workbench.views.tables import fitted, printable
+from workbench.views.tables import fitted
 from workbench.views.tape import Tape
 
 TEXT = r"(?:[^\W_]| |#\d+;)*"

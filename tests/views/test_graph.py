@@ -1,9 +1,8 @@
-"""The graph's fold: what each kind of entry does to nodes, links and statuses, and that packets say the same."""
+"""The graph's fold: what each kind of entry does to nodes, links and statuses, however the log is cut."""
 
 from __future__ import annotations
 
 import json
-import struct
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.views.entry_log import BEGAN, MILLISECOND, EntryLog, fan_out
+from tests.views.wandering import wander
 from workbench.model.entries import (
     AgentFailed,
     AgentInterrupted,
@@ -30,7 +30,6 @@ from workbench.model.entries import (
     WaitDropped,
 )
 from workbench.views.graph import Earlier, GraphView, Link, Status, status_of
-from workbench.views.graph_packet import GraphPackets, Packet
 
 
 def fold(log: EntryLog, **options: Any) -> GraphView:
@@ -310,187 +309,43 @@ def test_counts_leave_the_session_out() -> None:
     assert {s.word: n for s, n in counts.items() if n} == {"running": 2, "waiting": 1, "done": 2, "failed": 1}
 
 
-# ---- packets
+# ---- however it is folded
 # -----------------------------------------------------------------------------------------------------------
 
 
-class Mirror:
-    """What a front end knows after some packets; decodes them as `graph_store.js` does."""
-
-    def __init__(self) -> None:
-        self.seq = -1
-        self.nodes: list[list[Any]] = []
-        self.links: dict[int, tuple[int, int, int]] = {}
-        self.labels: dict[int, str] = {}
-
-    def take(self, packet: Packet) -> None:
-        head = json.loads(json.dumps(packet.head))
-        if head["t"] == "snapshot":
-            self.nodes, self.links, self.labels = [], {}, {}
-        else:
-            assert head["seq"] == self.seq + 1
-        self.seq = head["seq"]
-        data, at = packet.data, 0
-
-        def part(code: str, n: int) -> tuple[Any, ...]:
-            nonlocal at
-            size = struct.calcsize(f"<{n}{code}")
-            values = struct.unpack(f"<{n}{code}", data[at : at + size])
-            at += size
-            return values
-
-        since = part("d", head["changed"])
-        parents = part("i", head["new"])
-        slots = part("i", head["changed"])
-        opened = part("i", 4 * head["opened"])
-        closed = part("i", head["closed"])
-        part("i", 2 * head["flashed"])
-        origins = part("B", head["new"])
-        statuses = part("B", head["changed"])
-        ids = data[at:].decode().split("\0")[:-1]
-        assert len(ids) == head["new"]
-        assert not head["new"] or head["base"] == len(self.nodes)
-        self.nodes += [[i, p, o, None, None] for i, p, o in zip(ids, parents, origins, strict=True)]
-        for slot, state, when in zip(slots, statuses, since, strict=True):
-            self.nodes[slot][3:] = [state, when]
-        for i in range(0, len(opened), 4):
-            self.links[opened[i]] = opened[i + 1 : i + 4]
-        for key in closed:
-            self.links.pop(key, None)
-        self.labels.update((slot, label) for slot, label in head["labels"])
-
-    @classmethod
-    def of(cls, *packets: Packet) -> Mirror:
-        mirror = cls()
-        for packet in packets:
-            mirror.take(packet)
-        return mirror
-
-
-def wander(choices: list[int]) -> EntryLog:  # noqa: C901, PLR0912 - one arm per kind of entry
-    """A log that a list of numbers leads through all kinds of entries, also in an order that no session writes."""
-    log = EntryLog()
-    agents, open_calls, running, promises, waits, steps = [log.root], [], [], [], [], []
-    numbers = iter(choices)
-
-    def pick(things: list[Any]) -> Any:
-        return things[next(numbers) % len(things)]
-
-    try:
-        while True:
-            what, agent = next(numbers) % 20, pick(agents)
-            if what <= 2:
-                agents.append(log.agent(f"Worker({len(agents)})", by=agent))
-            elif what <= 4 and agent != log.root:
-                label = f"item {len(log.entries)}" if next(numbers) % 2 else None
-                open_calls.append(log.call(pick(agents), agent, awaited=next(numbers) % 3 > 0, label=label))
-            elif what == 5 and open_calls:
-                running.append(pick(open_calls))
-                log.start(running[-1])
-            elif what == 6 and running:
-                log.finish(pick(running), ok=next(numbers) % 4 > 0)
-            elif what == 7 and open_calls:
-                log.deliver(pick(open_calls))
-            elif what == 8 and open_calls:
-                call: Entry = pick(open_calls)
-                log.put(call.agent, WaitDropped(call.index))
-            elif what == 9:
-                promises.append((agent, log.promise(agent)))
-            elif what == 10 and promises:
-                waits.append(log.await_promise(agent, *pick(promises)))
-            elif what == 11 and promises:
-                log.complete(agent, *pick(promises))
-            elif what == 12 and waits:
-                log.give(pick(waits))
-            elif what == 13 and agent != log.root:
-                agents.append(log.fork(agent, f"Fork({len(agents)})"))
-            elif what == 14:
-                steps.append(log.put(agent, StepStarted("fetch")))
-            elif what == 15 and steps:
-                step: Entry = pick(steps)
-                log.put(step.agent, StepRetried(step.index, 1, BEGAN, b"boom"))
-            elif what == 16 and agent != log.root:
-                log.delete(agent)
-                agents.remove(agent)
-            elif what == 17 and agent != log.root:
-                log.put(agent, AgentInterrupted(b"") if next(numbers) % 2 else AgentResumed())
-            elif what == 18 and agent != log.root:
-                log.revert(agent, 1 + next(numbers) % log.index(agent))
-            elif what == 19 and agent != log.root:
-                plan = log.put(pick(agents), CallScheduled("", "process", b"", BEGAN))
-                log.put(agent, ScheduleFired(plan.seq))
-    except StopIteration:
-        return log
-
-
 @given(st.lists(st.integers(0, 1000), max_size=150), st.lists(st.integers(1, 12), min_size=1, max_size=30))
-def test_deltas_add_up_to_the_snapshot(choices: list[int], sizes: list[int]) -> None:
-    """However the entries are cut into deltas, applying them gives what one snapshot at the end gives."""
+def test_the_fold_is_the_same_however_the_log_is_cut(choices: list[int], sizes: list[int]) -> None:
+    """In slices of any size, and entry by entry for a reader that looks at each, it ends with the same graph."""
     log = wander(choices)
-    view, mirror, at = GraphView(), Mirror(), 0
-    packets = GraphPackets(view)
-    mirror.take(packets.snapshot())
+    cut, single = GraphView(), GraphView()
+    at = 0
     for i in range(len(log.entries)):
         size = sizes[i % len(sizes)]
-        view.apply(log.entries[at : at + size])
+        cut.apply(log.entries[at : at + size])
         at += size
-        if packet := packets.delta_since(packets.version):
-            mirror.take(packet)
-    whole = GraphPackets(fold(log))
-    expected = Mirror.of(whole.snapshot())
-    assert mirror.nodes == expected.nodes
-    assert mirror.links == expected.links
-    assert mirror.labels == expected.labels
-    assert json.dumps(view.state()) == json.dumps(whole.view.state())
+    for entry in log.entries:
+        single.fold(entry)
+    whole = json.dumps(fold(log).state())
+    assert json.dumps(cut.state()) == whole
+    assert json.dumps(single.state()) == whole
 
 
-def test_nothing_new_is_no_packet() -> None:
-    """Without changes there is nothing to send."""
-    packets = GraphPackets(fold(fan_out(2)))
-    assert packets.delta_since(0) is not None
-    assert packets.delta_since(1) is None
-
-
-def test_a_gap_is_answered_with_a_snapshot() -> None:
-    """Whoever asks for what followed another version than the last one gets everything."""
-    packets = GraphPackets(fold(fan_out(2)))
-    packets.delta_since(0)
-    answer = packets.delta_since(0)
-    assert answer is not None
-    assert answer.head["t"] == "snapshot"
-    assert answer.head["seq"] == 1
-
-
-def test_changes_are_coalesced_by_agent() -> None:
-    """An agent that changed a hundred times between two deltas is told once; links that came and went are not told."""
-    log = EntryLog()
-    uid = log.agent("Worker(1)")
-    for _ in range(100):
-        call = log.call(log.root, uid)
-        log.start(call)
-        log.finish(call)
-        log.deliver(call)
-    packet = GraphPackets(fold(log)).delta_since(0)
-    assert packet is not None
-    assert (packet.head["changed"], packet.head["opened"], packet.head["closed"]) == (2, 0, 0)
-
-
-@pytest.mark.parametrize("children", [100, 10_000])
-def test_a_saved_state_is_bounded_and_counts_what_it_leaves_out(children: int) -> None:
-    """What a notebook saves stays under 100 KB; agents left out are counted, and the failed ones are kept."""
-    view = fold(fan_out(children, done=children - 10, failed=5))
-    packet = GraphPackets(view).saved()
-    assert len(packet.data) + len(json.dumps(packet.head)) < 100_000
-    mirror = Mirror.of(packet)
-    hidden = packet.head.get("hidden", [])
-    assert len(mirror.nodes) + sum(sum(row[1:]) for row in hidden) == children + 2
-    assert sum(node[3] == Status.FAILED for node in mirror.nodes) == 5
-    assert all(-1 <= node[1] < slot for slot, node in enumerate(mirror.nodes))
-
-
-def test_ids_with_any_text_travel_whole() -> None:
-    """Ids are length-safe text: markup, other scripts and odd characters arrive as they are."""
-    log = EntryLog()
-    odd = 'Worker("</script><img src=x onerror=alert(1)> ü 漢 🦑")'
-    log.agent(odd)
-    assert Mirror.of(GraphPackets(fold(log)).snapshot()).nodes[1][0] == odd
+@given(st.lists(st.integers(0, 1000), max_size=150))
+def test_what_is_noted_as_changed_is_what_changed(choices: list[int]) -> None:
+    """Whoever empties the notes after each entry has, of agents and links, all that the whole graph has."""
+    log = wander(choices)
+    view, told, links = GraphView(), dict[int, Status](), dict[int, tuple[int, int, int]]()
+    for entry in log.entries:
+        view.fold(entry)
+        for uid in view.dirty:
+            told[uid] = status_of(view.by_uid[uid])
+        for key in view.gone:
+            links.pop(key, None)
+        for key, wait in view.fresh.items():
+            links[key] = (wait.kind, wait.agent, wait.on)
+        view.dirty.clear()
+        view.gone.clear()
+        view.fresh.clear()
+    assert told == {node.uid: status_of(node) for node in view.nodes}
+    shown = {key: link for key, link in links.items() if {link[1], link[2]} <= set(view.by_uid)}
+    assert shown == {wait.key: (wait.kind, wait.agent, wait.on) for wait in view.links()}

@@ -16,8 +16,9 @@ from workbench.model.codec import encode
 from workbench.model.entries import Entry
 from workbench.questions.invocations import InvocationInfo
 from workbench.questions.rows import AgentInfo, PromiseInfo
+from workbench.signs import printable
 from workbench.views import tables
-from workbench.views.tables import Table, fitted, printable, width_of
+from workbench.views.tables import Table, fitted, width_of
 
 THEN = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 AGENT = AgentInfo(

@@ -61,6 +61,9 @@ class Fed:
     def wall(self) -> int:
         return NOW
 
+    def promises(self, *_: object) -> list[Any]:
+        return []
+
 
 def fed(feed: Feed) -> Session:
     """A session that has nothing but a feed."""

@@ -21,6 +21,7 @@ from workbench.errors import WorkbenchError
 from workbench.questions.rows import PROMISE_STATES, STATUSES
 from workbench.runtime.opening import start
 from workbench.runtime.session import Session
+from workbench.signs import printable
 from workbench.views import tables
 
 
@@ -76,7 +77,7 @@ def run_look(arguments: argparse.Namespace) -> int:
         with start(arguments.store, read_only=True) as session:
             found: Answer = arguments.look(session, arguments)
     except WorkbenchError as error:
-        raise CommandError(tables.printable(str(error))) from error
+        raise CommandError(printable(str(error))) from error
     if arguments.json:
         text = json.dumps(found.records, indent=2)
     else:

@@ -5,6 +5,7 @@ A live view asks through its widget; an exported page takes some of the answers 
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import islice
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -22,7 +23,7 @@ from workbench.questions.search import matching, parse
 from workbench.runtime.clock import perf_counter
 from workbench.runtime.explaining import Explaining
 from workbench.views.graph_nodes import BUSY, GraphNode, Origin, Status, status_of
-from workbench.views.tape import Promise, PromiseEvent, Row, Tape
+from workbench.views.tape import Arrow, Promise, PromiseEvent, Row, Tape
 
 VALUE: Final = 400
 """Characters of a value that a bar or a row tells."""
@@ -329,6 +330,10 @@ class Answers:
         family = [n.slot for n in nodes if n.origin == Origin.FORKED]
         family += [nodes[slot].parent for slot in family if nodes[slot].parent >= 0]
         note("forks", "all", slots=sorted(set(family))[:_NOTED])
+        for row in islice(self._tape.rows(Row.ARROW), _NOTED):  # where an invocation began
+            if self._tape.b[row] in (Arrow.CALL, Arrow.TRIGGER, Arrow.SCHEDULE):
+                slot, seq = self._tape.slot[row], self._tape.seq[row]
+                note("bar", f"{slot}:{seq}", slot=slot, seq=seq)
         note("orphans", "all")
         note("path", 0, slot=0)
         return found

@@ -11,6 +11,7 @@ from workbench.exports.figures import figure as figure_of
 from workbench.exports.page import page
 from workbench.exports.saving import mermaid_text, save_perfetto, save_shiviz, tape_of, write
 from workbench.runtime.viewed import Viewed
+from workbench.signs import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +48,7 @@ def to_html(
 ) -> Path:
     """See `Viewed.to_html`."""
     tape = tape_of(session)
-    name = Path(session.path).name
+    name = printable(Path(session.path).name)
     facts = {"store": name, "path": name, "entries": tape.last_seq, "lag": 0}
     text = page(tape, f"{name} at entry {tape.last_seq}", facts, Answers(session, tape).notes(), panes=panes)
     return write(session, path, (text,), overwrite=overwrite)

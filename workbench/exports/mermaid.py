@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from workbench.exports.telling import agent_name, said, work_names
+from workbench.signs import printable
 from workbench.views.graph_looks import COLOURS
 from workbench.views.graph_nodes import BUSY, LOUD, Link, Origin, Status
 from workbench.views.spans import Message, messages
-from workbench.views.tables import fitted, printable
+from workbench.views.tables import fitted
 from workbench.views.tape import Arrow, Moment, Row, Tape
 
 MOST_AGENTS: Final = 120

@@ -27,9 +27,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from workbench.exports.telling import agent_name, place_of, promise_name, reason_words, said, work_names
+from workbench.signs import printable
 from workbench.views.graph_nodes import Origin, Status
 from workbench.views.spans import Span, messages, spans
-from workbench.views.tables import printable
 from workbench.views.tape import Moment, PromiseEvent, Reason, Row, Tape
 
 Event = dict[str, Any]

@@ -26,7 +26,7 @@ from workbench.exports.telling import place_of
 from workbench.model import entries as e
 from workbench.model.description import content, describe
 from workbench.model.entries import Entry
-from workbench.views.tables import printable
+from workbench.signs import printable
 
 PATTERN: Final = r"(?<entry>\d+) (?<event>.*)\n(?<host>\S*) (?<clock>{.*})"
 """Finds the events; also the first line of a log. What ShiViz assumes without it finds the same events."""

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from workbench.signs import printable
 from workbench.views.graph_nodes import Status
 from workbench.views.spans import Message
-from workbench.views.tables import printable
 from workbench.views.tape import Arrow, Moment, PromiseEvent, Reason, Row, Tape
 
 _STATUS, _PROMISE = int(Row.STATUS), int(Row.PROMISE)

@@ -272,7 +272,7 @@ export class Face {
     this.trouble.hidden = !silent;
     this.drawFacts();
     const left = !desk.live && desk.leftOut ? ` Only ${desk.tape.n.toLocaleString("en")} of ${(desk.tape.n + desk.leftOut).toLocaleString("en")} agents were saved, as they were at the end.` : "";
-    const past = desk.clock === null ? "" : `The state as of entry ${desk.clock.toLocaleString("en")}. What came later is not known here.`;
+    const past = desk.clock === null ? "" : `The state as of entry ${desk.clock.toLocaleString("en")}. What came later is ${this.seen.includes("timeline") ? "dimmed" : "not shown"}; values are those of the live edge.`;
     setText(this.past, `${past}${left}`.trim());
     this.past.hidden = !past && !left;
     const words = `${counted(all, "agent")}${all ? ": " : ""}${countWords(counts)}${past ? `, as of entry ${desk.clock}` : ""}`;

@@ -143,13 +143,15 @@ export class TimeAxis {
     for (let i = 0; i <= this.breaks.length; i++) {
       const begin = Math.max(from, i ? this.breaks[i - 1].to : this.first), end = Math.min(to, i < this.breaks.length ? this.breaks[i].from : to);
       if (end < begin) continue;
-      const base = this.byEntry ? 0 : this.first;
+      const base = this.byEntry ? 0 : this.first, before = ticks.length;
       for (let n = Math.ceil((begin - base) / step - 1e-6), guard = 0; base + n * step <= end && guard < 400; n++, guard++) {
         const value = base + n * step, x = this.x(value);
         if (x < this.left - 0.5 || x > right || x - edge < apart * 0.7) continue;
         edge = x;
         ticks.push({ x, value, text: this.byEntry ? `#${value.toLocaleString("en")}` : stampText(n * step, step) });
       }
+      const x = this.x(begin); // a short stretch after a break tells when it began
+      if (i && ticks.length === before && x >= this.left && x <= right) { ticks.push({ x, value: begin, text: stampText(begin - base, Math.min(step, 10 ** Math.floor(Math.log10(Math.max(1, begin - base)) - 1))) }); edge = x; }
     }
     return ticks;
   }

@@ -710,7 +710,10 @@ export class LanePainter {
       const wide = g.measureText(text).width;
       if (x - 1 > right) continue;
       g.fillRect(Math.round(x), AXIS_H - 6, 1, 5);
-      if (x + 4 + wide <= right && !taken.some(([from, to]) => x + 2 < to && x + 8 + wide > from)) g.fillText(text, Math.round(x) + 4, AXIS_H / 2);
+      const free = (/** @type {number} */ at) => at >= axis.left + 2 && at + wide <= right && !taken.some(([from, to]) => at - 2 < to && at + wide + 3 > from), at = [x + 4, x - 4 - wide].find(free);
+      if (at === undefined) continue;
+      g.fillText(text, Math.round(at), AXIS_H / 2);
+      taken.push([at - 8, at + wide + 8]);
     }
     g.save();
     g.beginPath();

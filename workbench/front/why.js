@@ -5,12 +5,12 @@ import { CALL, DONE, FAILED, INTERRUPTED, PROMISE, QUEUED, ROOT, RUNNING, STATUS
 import { readTheme } from "./graph_paint.js";
 import { make, setText } from "./graph.js";
 import { agentLink, button, counted, entryLink, statusIcon } from "./marks.js";
-import { ARROW_ROW, FOR_CALL, FOR_PROMISE, FOR_STEP, FOR_TIMER } from "./tape.js";
+import { CALL_ARROW, FOR_CALL, FOR_PROMISE, FOR_STEP, FOR_TIMER } from "./tape.js";
 import { filePlace } from "./oplog.js";
 
 const WHY_MS = 1000, AGAIN_MS = 5000, HOLD_MS = 300, SIDE_BY_SIDE = 820, SURELY_BESIDE = 1240, WORDS_BESIDE = 300;
-const WHY_BOX_W = 158, WHY_BOX_H = 40, WHY_GAP = 136, WHY_STEP = 66, WHY_EDGE = 16, WHY_BACK = 30, NAME_TAIL = 9, MOST_BOXES = 80;
-const SEVERAL = 3, KINDS_SHOWN = 4, LONG_RUN = 7, RUN_ENDS = 2, RECENT_REFUSALS = 200, LOOK_ON = 200, ENTRIES_TOLD = 4;
+const WHY_BOX_W = 176, WHY_BOX_H = 40, WHY_GAP = 130, WHY_STEP = 66, WHY_EDGE = 16, WHY_BACK = 30, NAME_TAIL = 8, MOST_BOXES = 80;
+const SEVERAL = 3, KINDS_SHOWN = 4, LONG_RUN = 7, RUN_ENDS = 2, RECENT_REFUSALS = 200, ENTRIES_TOLD = 4, TAGGED = 2;
 /** Links that stand beside the chain, and those that tell of an agent, not of a wait. */
 const BESIDE = new Set(["leaked", "pinned", "schedule"]);
 /** @type {Record<string, string>} */
@@ -145,7 +145,7 @@ function followCalls(chain, tape, moment, slot, group, agent) {
   const ordered = [...kinds.values()].sort((x, y) => urgencyOf(tape, moment, y[0]) - urgencyOf(tape, moment, x[0])).slice(0, group.length > SEVERAL ? KINDS_SHOWN : group.length);
   for (const same of ordered) {
     const one = same[0], to = tape.a[one], box = agent(to, same.length - 1), call = callName(tape.methodIn(moment.last[to] ?? -1)), queued = !hasBegun(tape, moment, one);
-    const text = group.length > SEVERAL ? `${same.length.toLocaleString("en")} ${same.length === group.length ? "" : `of ${group.length.toLocaleString("en")} `}× ${call}` : queued ? "queued there" : call;
+    const text = group.length > SEVERAL ? `${same.length.toLocaleString("en")} × ${call}` : queued ? "queued there" : call;
     chain.lines.push({ from: `a ${slot}`, to: box.key, text, sub: "", title: `waits for ${box.title}`, kind: queued ? "queued" : "call", since: tape.wall[one] });
   }
 }
@@ -156,13 +156,15 @@ function urgencyOf(tape, moment, row) {
   return status === FAILED || status === INTERRUPTED ? 2 : isBusy(status) ? 1 : 0;
 }
 
-/** Whether a call has reached its target: the message is among what that took since. @param {import("./tape.js").Tape} tape @param {import("./tape.js").Moment} moment @param {number} row of the open link */
+/** Rows at which calls reached their targets, by the entry that made the call; read as far as there are rows. @type {WeakMap<import("./tape.js").Tape, {read: number, began: Map<number, number>}>} */
+const BEGUN_CALLS = new WeakMap();
+
+/** Whether a call had reached its target at a moment. @param {import("./tape.js").Tape} tape @param {import("./tape.js").Moment} moment @param {number} row of the open link */
 function hasBegun(tape, moment, row) {
-  const own = tape.own[tape.a[row]] ?? [], key = tape.c[row];
-  let low = 0, high = own.length;
-  while (low < high) { const mid = (low + high) >> 1; if (own[mid] <= row) low = mid + 1; else high = mid; }
-  for (let at = low; at < own.length && at < low + LOOK_ON && own[at] < moment.row; at++) if (tape.kind[own[at]] === ARROW_ROW && tape.c[own[at]] === key) return true;
-  return false;
+  let known = BEGUN_CALLS.get(tape);
+  if (!known) BEGUN_CALLS.set(tape, (known = { read: 0, began: new Map() }));
+  for (; known.read < tape.arrows.length; known.read++) { const one = tape.arrows[known.read]; if (tape.b[one] === CALL_ARROW) known.began.set(tape.c[one], one); }
+  return (known.began.get(tape.c[row]) ?? Infinity) < moment.row;
 }
 
 /** Fold what only passes a wait on: of a long run of agents the first and the last ones stay. @param {WhyChain} chain @returns {WhyChain} */
@@ -292,7 +294,7 @@ export function ringSentences({ cycle, edge, left }) {
 
 // ---- the ring: where its parts lie is told in workbench/views/ring.py ----------------------------------------------------
 
-const RING_ROUND = 6, RING_W = 168, RING_H = 30, RING_PITCH = 66, RING_RAIL = 34, RING_WORDS = 200, RING_LINE = 16;
+const RING_ROUND = 6, RING_W = 168, RING_H = 30, RING_PITCH = 74, RING_RAIL = 34, RING_WORDS = 200, RING_LINE = 16;
 const RING_RADII = [[0, 0], [96, 44], [190, 54], [176, 96], [196, 104], [232, 150], [246, 150]], RING_BEGIN = [0, 0.5, 1, -0.5, -0.75, -0.5, -2 / 3];
 
 /** Where so many agents and their calls lie: in a round when there is room, else in a column. @param {number} agents @param {number} gap before which of them some are left out; -1 for none @param {boolean} round @returns {RingShape} */
@@ -691,7 +693,8 @@ export class WhyPane {
         drawn.add(told);
         if (back) { const node = make("div", "wb-why-since wb-why-behind", line.text); node.style.left = `${(a.x + b.x) / 2}px`; node.style.top = `${low - 7}px`; node.style.width = `${WHY_BOX_W}px`; node.title = line.title; if (line.text) this.sheet.append(node); } else this.drawLineWords(line, b);
       }
-      for (const box of boxes) this.sheet.append(this.drawBox(box, chain.lines.length > 0));
+      const roots = boxes.filter((box) => box.root).length;
+      for (const box of boxes) this.sheet.append(this.drawBox(box, chain.lines.length > 0, roots <= TAGGED));
     });
   }
 
@@ -699,8 +702,8 @@ export class WhyPane {
   drawLineWords(line, b) {
     const { desk } = this, said = [make("div", "wb-why-call wb-code", line.text), make("div", "wb-why-since", line.sub), make("div", "wb-why-since")], y = b.y + WHY_BOX_H / 2;
     said.forEach((node, i) => {
-      node.style.left = `${b.x - WHY_GAP + 28}px`;
-      node.style.width = `${WHY_GAP - 40}px`;
+      node.style.left = `${b.x - WHY_GAP + 26}px`;
+      node.style.width = `${WHY_GAP - 36}px`;
       node.style.top = `${y + (i ? (line.sub ? 3 + 13 * (i - 1) : 3) : -17)}px`;
       node.title = i ? line.sub : line.title || line.text;
     });
@@ -708,8 +711,8 @@ export class WhyPane {
     this.sheet.append(...said.filter((node) => node.textContent));
   }
 
-  /** @param {WhyBox} box @param {boolean} chained whether there are others */
-  drawBox(box, chained) {
+  /** @param {WhyBox} box @param {boolean} chained whether there are others @param {boolean} tagged whether a root is called one */
+  drawBox(box, chained, tagged) {
     const { desk } = this, { tape, moment } = desk, node = make(box.slot >= 0 ? "button" : "div", `wb-why-box wb-why-of-${box.form}${box.root && chained ? " wb-why-root" : ""}${box.alike ? " wb-why-pile" : ""}${desk.selected.has(box.slot) ? " wb-why-selected" : ""}`);
     node.style.left = `${box.x}px`;
     node.style.top = `${box.y}px`;
@@ -725,7 +728,7 @@ export class WhyPane {
     text.append(sub);
     node.append(sign, text);
     node.title = [box.form === "agent" && box.slot >= 0 ? tape.ids[box.slot] : box.title, box.root && box.title !== tape.ids[box.slot] ? box.title : ""].filter(Boolean).filter((one, i, all) => all.indexOf(one) === i).join("\n");
-    if (box.root && chained) node.append(make("span", "wb-why-tag", "root cause"));
+    if (box.root && chained && tagged) node.append(make("span", "wb-why-tag", "root cause"));
     if (box.alike) { const more = make("span", "wb-why-alike", `+${box.alike.toLocaleString("en")} alike`); more.title = `${counted(box.alike, "more agent")} in the same position`; node.append(more); }
     if (box.slot >= 0) node.onclick = (e) => { e.stopPropagation(); desk.select([box.slot], e.shiftKey || e.ctrlKey || e.metaKey); };
     return node;

@@ -23,6 +23,7 @@ from workbench.model.entries import Entry
 from workbench.questions.explanation import MAX_SENTENCES, at_line, duration, elapsed, listed, moment, several
 from workbench.questions.parallel import Overlap, overlaps
 from workbench.questions.window import Window
+from workbench.signs import printed
 
 MAX_MOVES: Final = 100_000
 """Steps back after which the rest is one segment."""
@@ -117,7 +118,7 @@ class CriticalPath(msgspec.Struct, frozen=True, kw_only=True):
         return str(self)
 
     def __str__(self) -> str:
-        return "\n".join(self.sentences)
+        return printed(self.sentences)
 
     def _repr_html_(self) -> str:
         return listed(self.sentences)

@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from workbench.signs import printable, printed
+
 MAX_SENTENCES: Final = 12
 """Sentences of one answer; what is left out is counted."""
 _HEAD: Final = 4
@@ -100,7 +102,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
         return str(self)
 
     def __str__(self) -> str:
-        return "\n".join(self.sentences)
+        return printed(self.sentences)
 
     def _repr_html_(self) -> str:
         return listed(self.sentences)
@@ -108,7 +110,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 
 def listed(sentences: Sequence[str]) -> str:
     """Sentences as a list in HTML; all that is in them is text."""
-    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    items = "".join(f"<li>{html.escape(printable(sentence))}</li>" for sentence in sentences)
     return f"<ul>{items}</ul>"
 
 

@@ -4,6 +4,7 @@ import msgspec
 
 from workbench.questions.explanation import evidence, listed
 from workbench.questions.fork_acts import Act
+from workbench.signs import printed
 
 
 class Parting(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +152,7 @@ class ForkComparison(msgspec.Struct, frozen=True, kw_only=True):
         return str(self)
 
     def __str__(self) -> str:
-        return "\n".join(self.sentences)
+        return printed(self.sentences)
 
     def _repr_html_(self) -> str:
         return listed(self.sentences)

@@ -24,6 +24,7 @@ from workbench.runtime.current import calling_line, current
 from workbench.runtime.opening import default_session
 from workbench.runtime.running import run
 from workbench.runtime.schedules import ScheduleHandle
+from workbench.signs import printable
 
 
 class Call(Awaiting):
@@ -57,7 +58,7 @@ class Call(Awaiting):
         return (waiting if self.timeout is None else asyncio.wait_for(waiting, self.timeout)).__await__()
 
     def __repr__(self) -> str:
-        return f"<call {self._agent_id}.{self._method.name}>"
+        return printable(f"<call {self._agent_id}.{self._method.name}>")
 
 
 def due_time(at: object, now: int) -> int:
@@ -217,7 +218,7 @@ class Method:
         return self._agent_id
 
     def __repr__(self) -> str:
-        return f"<method {self._agent_id}.{self._method.name}>"
+        return printable(f"<method {self._agent_id}.{self._method.name}>")
 
 
 def _check_text(name: str, text: object) -> None:
@@ -385,7 +386,7 @@ class Client:
         return hash(self._agent_id)
 
     def __repr__(self) -> str:
-        return f"<client of {self._agent_id}>"
+        return printable(f"<client of {self._agent_id}>")
 
 
 def _whole(name: str, number: object) -> int:

@@ -21,6 +21,7 @@ from workbench.runtime.clock import as_datetime
 from workbench.runtime.current import current, require_instance
 from workbench.runtime.opening import default_session
 from workbench.runtime.steps import StepWork, step_key
+from workbench.signs import printable
 
 
 class _Step(Awaiting):
@@ -44,7 +45,7 @@ class _Step(Awaiting):
         raise AssertionError
 
     def __repr__(self) -> str:
-        return f"<step {self._work.name}>"
+        return printable(f"<step {self._work.name}>")
 
 
 def step(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from workbench.ids import AgentId
 from workbench.runtime.current import require_instance
+from workbench.signs import printable
 
 
 class ForkDetails(NamedTuple):
@@ -24,7 +25,7 @@ class _Side:
         self.details = details
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.details.forked_agent_id})"
+        return printable(f"{type(self).__name__}({self.details.forked_agent_id})")
 
 
 class Original(_Side):

@@ -17,6 +17,7 @@ from workbench.runtime.blocking import wait_blocking
 from workbench.runtime.current import calling_line, current
 from workbench.runtime.opening import default_session
 from workbench.runtime.running import run
+from workbench.signs import printable
 
 
 def create_promise() -> PromiseId:
@@ -49,7 +50,7 @@ class _PromiseWait(Awaiting):
         return default_session().thread.requests.await_promise(self._promise_id)
 
     def __repr__(self) -> str:
-        return f"<wait for promise {self._promise_id}>"
+        return printable(f"<wait for promise {self._promise_id}>")
 
 
 def await_promise(promise_id: PromiseId) -> Awaiting:

@@ -4,6 +4,7 @@ from typing import Any
 
 from workbench.runtime.clock import as_datetime
 from workbench.runtime.current import calling_line, current
+from workbench.signs import printable
 
 
 class ScheduleHandle:
@@ -34,4 +35,4 @@ class ScheduleHandle:
         return taken_back
 
     def __repr__(self) -> str:
-        return f"<{self.agent_id}.{self.method} scheduled for {self.due:%Y-%m-%d %H:%M:%S} UTC>"
+        return printable(f"<{self.agent_id}.{self.method} scheduled for {self.due:%Y-%m-%d %H:%M:%S} UTC>")

@@ -26,6 +26,7 @@ from workbench.runtime.printing import record_prints, stop_recording_prints
 from workbench.runtime.reading import id_text
 from workbench.runtime.session_thread import SessionThread
 from workbench.runtime.viewed import Viewed
+from workbench.signs import printable
 from workbench.store.feed import Feed
 from workbench.store.lock import StoreLock
 from workbench.store.log import Log
@@ -118,7 +119,7 @@ class Session(Viewed):
         await asyncio.get_running_loop().run_in_executor(None, self.close)
 
     def __repr__(self) -> str:
-        return f"<session on {Path(self.path).name}{', closed' if self._closed else ''}>"
+        return printable(f"<session on {Path(self.path).name}{', closed' if self._closed else ''}>")
 
     def disown(self) -> None:
         """In a child made with `os.fork`: the lock on the store is the parent's."""

@@ -13,6 +13,7 @@ from workbench.model.entries import (
     InvocationFinished,
     InvocationStarted,
 )
+from workbench.signs import printable
 
 
 class JobProgress:
@@ -96,7 +97,7 @@ class JobProgress:
         if self.over == "deleted":
             parts.append("deleted")
         parts.append(f"{(self.wall - self.began) / 1e9:.1f} s")
-        return f"{self.title}: {', '.join(parts)}{f' — {note}' if note else ''}"
+        return printable(f"{self.title}: {', '.join(parts)}{f' — {note}' if note else ''}")
 
     def html(self, note: str = "") -> str:
         """The same line with a bar, for a notebook; all names are text."""

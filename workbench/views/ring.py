@@ -16,7 +16,7 @@ ROUND: Final = 6
 MOST: Final = 40
 """Calls that are told; of a longer cycle the first and the last ones."""
 CHIP_W, CHIP_H = 168, 30
-PITCH: Final = 66
+PITCH: Final = 70
 """From one agent to the next in a column."""
 RAIL: Final = 34
 """How far left of a column the last call goes back up."""

@@ -17,6 +17,7 @@ from workbench.model.entries import ROLES, Entry
 from workbench.questions.explanation import duration
 from workbench.questions.invocations import InvocationInfo
 from workbench.questions.rows import AgentInfo, PromiseInfo, moment
+from workbench.signs import printable
 
 _BETWEEN: Final = "  "
 _WIDE, _NARROW = 16, 8
@@ -31,13 +32,6 @@ _CELL: Final = 200
 """Signs of a value that a cell shows."""
 _ROWS: Final = 200
 """Rows that a cell shows."""
-
-
-def printable(text: str) -> str:
-    """A text with an escape for each sign that is not printable: control signs, halves of pairs, marks of direction."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def width_of(text: str) -> int:

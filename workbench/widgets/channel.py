@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from workbench.model.entries import Entry
 from workbench.runtime.clock import perf_counter
+from workbench.signs import printable
 from workbench.views.graph_nodes import BUSY, Earlier, Status, status_of
 from workbench.views.tape import Tape
 from workbench.views.tape_packet import TapePacket, saved
@@ -189,4 +190,4 @@ class Channel:
 def facts_of(feed: Any, path: str, store: str) -> dict[str, Any]:
     """What the head of a dashboard tells of the session."""
     lag = getattr(feed, "lag", 0) / 1e6
-    return {"path": path, "store": store, "entries": feed.committed, "lag": round(lag, 1)}
+    return {"path": printable(path), "store": printable(store), "entries": feed.committed, "lag": round(lag, 1)}

@@ -18,6 +18,7 @@ from workbench import front
 from workbench.errors import AgentTypeError, RefusedError, WorkbenchError
 from workbench.exports import moments, pictures
 from workbench.exports.answers import Answers, described
+from workbench.ids import ROOT_ID
 from workbench.runtime.client import Client
 from workbench.runtime.reading import id_text
 from workbench.runtime.session import Session
@@ -145,8 +146,8 @@ class Dashboard(anywidget.AnyWidget):
         with self._channel.lock:
             tape = self._channel.tape
             now = len(tape), tape.last_seq
-            store = Path(self._session.path).name  # a notebook tells nobody where it was run
-            data = self._channel.saved({**self._told(), "path": store}) if now != self._kept else b""
+            told = self._told()  # but a notebook tells nobody where it was run
+            data = self._channel.saved({**told, "path": told["store"]}) if now != self._kept else b""
         if data:
             self._kept = now
             self.state = {"data": data}
@@ -200,12 +201,12 @@ class Dashboard(anywidget.AnyWidget):
 
     @property
     def selected(self) -> list[Client]:
-        """The selected agents, as clients.
+        """The selected agents, as clients; the notebook itself is none.
 
         Raises:
             UnknownAgentError: the class of one is not defined here; run its cell. `selection` has the ids.
         """
-        return [client_of(text) for text in self.selection]
+        return [client_of(text) for text in self.selection if text != ROOT_ID]
 
     def select(self, *agents: object) -> None:
         """Select agents in all views: clients, ids or texts; nobody clears the selection.
