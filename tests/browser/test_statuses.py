@@ -65,9 +65,9 @@ WORDS = ("done", "running", "retrying", "waiting", "suspended", "interrupted", "
 
 
 def has(page: LabPage, *words: str) -> None:
-    """Wait until the counts below the first graph name all these statuses."""
+    """Wait until the counts above the first graph name all these statuses."""
     page.dom.wait_for_function(
-        "(words) => words.every((w) => (document.querySelector('.wb-foot')?.innerText ?? '').includes(w))",
+        "(words) => words.every((w) => (document.querySelector('.wb-dash-head')?.innerText ?? '').includes(w))",
         arg=list(words),
     )
 
@@ -91,7 +91,7 @@ def show_all(page: LabPage, name: str) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_each_status_is_drawn_counted_and_told(page: LabPage, theme: str) -> None:
-    """In both themes the foot counts each status beside its mark, and the table for screen readers names it."""
+    """In both themes the head counts each status beside its mark, and the table for screen readers names it."""
     page.dom.set_viewport_size({"width": 1280, "height": 1100})
     show_all(page, f"statuses-{theme}.ipynb")
     page.set_theme(theme)  # type: ignore[arg-type]
@@ -124,7 +124,7 @@ def test_the_card_says_what_has_to_happen(page: LabPage) -> None:
     card_says(page, "exited", "an ephemeral agent lives for one invocation")
     assert page.dom.locator('img[src="x"]').count() == 0
     assert page.run_cell(3)
-    page.dom.wait_for_function("() => !document.querySelector('.wb-foot').innerText.includes('interrupted')")
+    page.dom.wait_for_function("() => !document.querySelector('.wb-dash-head').innerText.includes('interrupted')")
     has(page, "2 suspended", "2 exited")
     assert page.run_cell(4)
     has(page, "3 done")

@@ -26,7 +26,7 @@ class {name}:
         wb.log(item)
         return await wb.step(named(lambda: item))  # {note}
     async def fail(self, text: str) -> None:
-        raise Odd(text)
+        raise OddError(text)
     async def fail_in_step(self, text: str) -> None:
         await wb.step(named(refuse), text, retry=wb.Retry(attempts=2))  # {note}
     async def hold(self) -> None:
@@ -53,7 +53,7 @@ class {name}:
 '''
 
 
-class Odd(Exception):
+class OddError(Exception):
     """An error of a user's own."""
 
 
@@ -125,7 +125,7 @@ def define(text: str, gate: threading.Event) -> tuple[type, dict[str, Any]]:
 
     space: dict[str, Any] = {
         "wb": wb,
-        "Odd": Odd,
+        "OddError": OddError,
         "gate": gate,
         "named": named,
         "refuse": refuse,
@@ -133,7 +133,7 @@ def define(text: str, gate: threading.Event) -> tuple[type, dict[str, Any]]:
         "__name__": "__main__",
     }
     with contextlib.suppress(UnicodeEncodeError):  # a class's name may be no half of a pair
-        space["Odd"] = type(text[:100].replace("\x00", ""), (Exception,), {})
+        space["OddError"] = type(text[:100].replace("\x00", ""), (Exception,), {})
     exec(compile(source, file, "exec"), space)  # noqa: S102 - as a cell is run
     made = space[name]
     if text and not text.startswith("_"):
@@ -156,9 +156,7 @@ def world(payload: str, folder: Path) -> Iterator[World]:
         registry._types.update(before)
 
 
-def _filled(
-    session: wb.Session, agent: Any, space: dict[str, Any], payload: str, text: str, folder: Path
-) -> World:
+def _filled(session: wb.Session, agent: Any, space: dict[str, Any], payload: str, text: str, folder: Path) -> World:
     """Use every verb that takes or gives a text."""
     name = identity(text)
     agents = {}
@@ -173,7 +171,7 @@ def _filled(
 
     options = {"key": text, "label": text} if text else {}
     wb.run(get("worker").work.with_options(**options)(payload))
-    for error, act in ((space["Odd"], "fail"), (TimeoutError, "fail_in_step")):
+    for error, act in ((space["OddError"], "fail"), (TimeoutError, "fail_in_step")):
         with contextlib.suppress(wb.InvocationError, error):
             wb.run(getattr(get(act), act)(payload))
     named = [method for method in dir(get("named")) if method == text[:200]]

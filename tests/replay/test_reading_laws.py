@@ -9,6 +9,7 @@ import pytest
 import workbench as wb
 from tests.replay.conftest import Finisher
 from tests.replay.corpus import PROGRAMS
+from tests.views.moments import assert_moments, assert_promises, tape_of
 from workbench.core.nouns import ROOT_UID
 from workbench.core.state import State
 from workbench.questions.invocations import TELLING, Invocations
@@ -77,3 +78,13 @@ def test_every_selection_is_a_part_of_the_log(name: str, finished: Finisher) -> 
     assert list(log.select((), mark, after=10, upto=60)) == [x for x in log.select((), mark) if 10 < x.seq <= 60]
     assert log.read_seqs([x.seq for x in entries[::3]]) == entries[::3]
     log.close()
+
+
+@each_program
+def test_a_tape_shows_every_entry_as_it_was(name: str, finished: Finisher) -> None:
+    """At each entry a tape of all of them shows what one shows that ends there; its promises are the session's."""
+    store = finished(name).store
+    entries = list(read_log(store))
+    assert_moments(entries)
+    with wb.start(store, read_only=True) as session:
+        assert_promises(tape_of(entries), session.promises())

@@ -31,9 +31,10 @@ class EntryLog:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self._indices: dict[int, int] = {}
+        self._ends: dict[object, int] = {}  # the entry that ended a call, or completed a promise
         self.root = self.agent("Session()", by=0)
 
-    def put(self, agent: int, body: Body, invocation: int = 0) -> Entry:
+    def put(self, agent: int, body: Body, invocation: int = 0, cause: int = 0) -> Entry:
         """Write an entry; `agent` 0 makes it the first of a new agent."""
         seq = len(self.entries) + 1
         agent = agent or seq
@@ -42,7 +43,7 @@ class EntryLog:
             seq,
             agent,
             self._indices[agent],
-            0,
+            cause,
             invocation,
             BEGAN + seq * MILLISECOND,
             seq * MILLISECOND,
@@ -71,11 +72,12 @@ class EntryLog:
     def finish(self, call: Entry, *, ok: bool = True) -> None:
         """The invocation ends; nobody has been told yet."""
         assert isinstance(call.body, CallMade)
-        self.put(call.body.target, InvocationFinished(ok, b"result" if ok else b"boom"), call.seq)
+        body = InvocationFinished(ok, b"result" if ok else b"boom")
+        self._ends[call.seq] = self.put(call.body.target, body, call.seq).seq
 
     def deliver(self, call: Entry, *, ok: bool = True) -> None:
         """The caller is told."""
-        self.put(call.agent, CallDelivered(call.index, ok, b"result"))
+        self.put(call.agent, CallDelivered(call.index, ok, b"result"), cause=self._ends.get(call.seq, 0))
 
     def work(self, caller: int, agent_id: str) -> Entry:
         """A new child with an invocation under way; returns the call."""
@@ -93,11 +95,14 @@ class EntryLog:
 
     def complete(self, completer: int, owner: int, promise: int, *, first: bool = True) -> None:
         """Somebody completes it."""
-        self.put(completer, PromiseCompleted(owner, promise, b"", first))
+        self._ends[owner, promise] = self.put(completer, PromiseCompleted(owner, promise, b"", first)).seq
 
     def give(self, wait: Entry) -> None:
         """The payload reaches who waited."""
-        self.put(wait.agent, PromiseDelivered(wait.index, b""))
+        body = wait.body
+        assert isinstance(body, PromiseAwaited)
+        cause = self._ends.get((body.owner, body.promise), 0)
+        self.put(wait.agent, PromiseDelivered(wait.index, b""), cause=cause)
 
     def index(self, agent: int) -> int:
         """Of the agent's newest entry."""

@@ -12,7 +12,6 @@ from tests.views.entry_log import BEGAN, MILLISECOND, EntryLog, fan_out
 from workbench.model import entries as e
 from workbench.model.entries import Body, Entry
 from workbench.views.graph import GraphView, Link, Origin, Status, status_of
-from workbench.views.graph_packet import GraphPackets
 from workbench.views.progress import JobProgress
 
 EVIL = "</script><img src=x onerror=alert(1)>"
@@ -428,19 +427,6 @@ def test_texts_from_agents_stay_texts() -> None:
     details = json.loads(json.dumps(fold(log, describe_value=bytes.decode).details(uid)))
     assert (details["label"], details["method"]) == (EVIL, EVIL)
     assert (details["retries"][0]["step"], details["retries"][0]["error"]) == (EVIL, EVIL)
-
-
-def test_a_saved_state_keeps_who_needs_help_before_who_has_exited() -> None:
-    """Of many agents a notebook keeps the interrupted and failed ones first, and the exited last, as counts."""
-    log = fan_out(3000, done=2900)
-    nodes = fold(log).nodes
-    for node in nodes[100:2900]:
-        log.delete(node.uid)
-    log.interrupt(nodes[-1].uid)
-    packet = GraphPackets(fold(log)).saved()
-    hidden = packet.head["hidden"]
-    assert sum(row[1 + Status.EXITED] for row in hidden) > 1300
-    assert sum(row[1 + Status.INTERRUPTED] + row[1 + Status.RUNNING] + row[1 + Status.DONE] for row in hidden) == 0
 
 
 def test_a_jobs_progress_counts_children_that_were_taken_away() -> None:

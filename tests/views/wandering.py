@@ -20,7 +20,7 @@ from workbench.model.entries import (
 )
 
 
-def wander(choices: list[int]) -> EntryLog:  # noqa: C901, PLR0912 - one arm per kind of entry
+def wander(choices: list[int]) -> EntryLog:  # noqa: C901, PLR0912, PLR0915 - one arm per kind of entry
     """A log that a list of numbers leads through all kinds of entries, also in an order that no session writes."""
     log = EntryLog()
     agents, open_calls, running, promises, waits, steps = [log.root], [], [], [], [], []
@@ -31,7 +31,7 @@ def wander(choices: list[int]) -> EntryLog:  # noqa: C901, PLR0912 - one arm per
 
     try:
         while True:
-            what, agent = next(numbers) % 20, pick(agents)
+            what, agent = next(numbers) % 22, pick(agents)
             if what <= 2:
                 agents.append(log.agent(f"Worker({len(agents)})", by=agent))
             elif what <= 4 and agent != log.root:
@@ -72,5 +72,11 @@ def wander(choices: list[int]) -> EntryLog:  # noqa: C901, PLR0912 - one arm per
             elif what == 19 and agent != log.root:
                 plan = log.put(pick(agents), CallScheduled("", "process", b"", BEGAN))
                 log.put(agent, ScheduleFired(plan.seq))
+            elif what == 20 and promises:
+                owner, promise = pick(promises)
+                log.put(agent, PromiseSeen(owner, promise, completed=False))
+            elif what == 21 and agent != log.root:
+                restarted = next(numbers) % 2
+                log.put(*((log.root, SessionStarted(1, "host")) if restarted else (agent, AgentFailed(b"diverged"))))
     except StopIteration:
         return log

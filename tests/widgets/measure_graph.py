@@ -2,10 +2,10 @@
 
     python tests/widgets/measure_graph.py [--agents 10000] [--seconds 3] [--shot FOLDER]
 
-Not a test, because a shared machine's frames say little about the code. It loads the widget's own module into an
-empty page, feeds it packets as the pump would, and counts animation frames while agents change status, while the
-picture is dragged and while it is zoomed: once with all agents as a tree of eight children each, once as one opened
-fan-out. `CHROMIUM` names the browser if it is not Playwright's own.
+Not a test, because a shared machine's frames say little about the code. It loads the dashboard's own module into an
+empty page, with the graph alone, feeds it packets as the pump would, and counts animation frames while agents change
+status, while the picture is dragged and while it is zoomed: once with all agents as a tree of eight children each, once
+as one opened fan-out. `CHROMIUM` names the browser if it is not Playwright's own.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
+from workbench import front
 from workbench.model.entries import AgentCreated, CallMade, Entry, InvocationFinished, InvocationStarted
-from workbench.views.graph import GraphView
-from workbench.views.graph_packet import GraphPackets, Packet
-from workbench.widgets.agent_graph import AgentGraph
+from workbench.views.tape import Tape
+from workbench.views.tape_packet import TapePacket, packet
 
 GOAL = 30
 CHANGES_A_PACKET = 500
 
 MOUNT = """async (esm) => {
   const widget = (await import(URL.createObjectURL(new Blob([esm], {type: "text/javascript"})))).default();
-  const heard = [], data = {selected: [], state: {}};
+  const heard = [], data = {panes: ["graph"], tab: "graph", selection: [], bookmarks: [], clock: -1, state: {}};
   const model = {get: (n) => data[n], set: (n, v) => { data[n] = v; }, save_changes() {}, send() {}, off() {},
                  on: (name, f) => { if (name === "msg:custom") heard.push(f); }};
   window.push = ([head, text]) => {
@@ -40,7 +40,7 @@ MOUNT = """async (esm) => {
   };
   widget.initialize({model});
   widget.render({model, el: document.body.firstElementChild});
-  window.view = document.body.firstElementChild.wbView;
+  window.view = document.body.firstElementChild.wbFace.made.get("graph").pane.view;
 }"""
 
 # one action a frame for some seconds; returns frames a second and the mean and worst time spent in script a frame
@@ -83,18 +83,25 @@ def agents(total: int, branch: int | None) -> list[Entry]:
     return entries
 
 
-def changing(view: GraphView, packets: GraphPackets) -> Iterator[Packet]:
+def rest(tape: Tape, row: int, text: int) -> Iterator[TapePacket]:
+    """The rows and texts from these numbers on."""
+    while row < len(tape):
+        part = packet(tape, row, text)
+        yield part
+        row, text = row + part.head["rows"], len(tape.texts)
+
+
+def changing(tape: Tape) -> Iterator[TapePacket]:
     """Packets in which some hundred agents end or begin work, over and over."""
-    seq = view.seq
+    seq, nodes = tape.last_seq, tape.view.nodes
     for turn in range(400):
+        row, text = len(tape), len(tape.texts)
         for i in range(CHANGES_A_PACKET):
-            node = view.nodes[2 + (turn * CHANGES_A_PACKET + i) * 7 % (len(view.nodes) - 2)]
+            node = nodes[2 + (turn * CHANGES_A_PACKET + i) * 7 % (len(nodes) - 2)]
             seq += 1
             body = InvocationFinished(ok=i % 10 != 0, value=b"") if node.running else InvocationStarted("process", b"")
-            view.apply([Entry(seq, node.uid, seq, 0, seq, seq * 1000, seq, "", body)])
-        packet = packets.delta_since(packets.version)
-        assert packet is not None
-        yield packet
+            tape.apply([Entry(seq, node.uid, seq, 0, seq, seq * 1000, seq, "", body)])
+        yield from rest(tape, row, text)
 
 
 @contextmanager
@@ -104,9 +111,8 @@ def page() -> Iterator[Page]:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM"), args=flags)
         page = browser.new_page(viewport={"width": 900, "height": 520})
-        page.set_content(
-            f'<body style="margin:16px"><div style="width:860px"></div><style>{AgentGraph._css}</style></body>'
-        )
+        css = front.styles(*front.SHEETS)
+        page.set_content(f'<body style="margin:16px"><div style="width:860px"></div><style>{css}</style></body>')
         yield page
         browser.close()
 
@@ -121,17 +127,16 @@ def main() -> None:
     worst = float("inf")
     print(f"{args.agents} agents, frames a second (mean and worst ms in script a drawn frame); goal {GOAL}")  # noqa: T201
     for shape, branch in (("tree", 8), ("opened fan-out", None)):
-        view = GraphView()
-        packets = GraphPackets(view)
-        view.apply(agents(args.agents, branch))
-        packets.delta_since(0)
+        tape = Tape()
+        tape.apply(agents(args.agents, branch))
         with page() as tab:
-            tab.evaluate(MOUNT, AgentGraph._esm)
-            tab.evaluate("(p) => window.push(p)", _wire(packets.snapshot()))
-            assert tab.evaluate("() => window.view.store.n") == args.agents
+            tab.evaluate(MOUNT, front.assemble(*front.DASHBOARD))
+            for part in rest(tape, 0, 1):
+                tab.evaluate("(p) => window.push(p)", _wire(part))
+            tab.wait_for_function("(n) => window.view.store.n === n", arg=args.agents)
             if branch is None:
                 tab.evaluate("() => window.view.toggle(1)")
-            tab.evaluate("(all) => { window.packets = all; }", [_wire(p) for p in changing(view, packets)])
+            tab.evaluate("(all) => { window.packets = all; }", [_wire(p) for p in changing(tape)])
             for what in ("change", "drag", "zoom"):
                 rate, mean, peak = tab.evaluate(DRIVE, [what, args.seconds * 1000])
                 worst = min(worst, rate)
@@ -141,8 +146,8 @@ def main() -> None:
     raise SystemExit(worst < GOAL)
 
 
-def _wire(packet: Packet) -> list[Any]:
-    return [packet.head, base64.b64encode(packet.data).decode()]
+def _wire(part: TapePacket) -> list[Any]:
+    return [{**part.head, "tape": "measured"}, base64.b64encode(part.data).decode()]
 
 
 if __name__ == "__main__":

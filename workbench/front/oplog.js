@@ -4,7 +4,7 @@ import { DONE, FAILED, RUNNING, STATUS, WAITING, describeTime } from "./graph_st
 import { readTheme } from "./graph_paint.js";
 import { make, setText } from "./graph.js";
 import { agentLink, button, counted, entryLink, statusIcon } from "./marks.js";
-import { AGENT_ROW, ARROWS, ARROW_ROW, COMPLETED, FORK_ROW, MARK_ROW, PROMISE_ROW, REFUSED_ROW, REVERT_ROW, STATUS_ROW } from "./tape.js";
+import { AGENT_ROW, ARROWS, ARROW_ROW, COMPLETION_ARROW, FORK_ROW, MARK_ROW, PROMISE_ROW, REFUSED_ROW, REVERT_ROW, STATUS_ROW } from "./tape.js";
 
 const ENTRIES_A_PAGE = 200, ENTRY_H = 25, ENTRY_MARGIN = 8, TAIL_MS = 400, TAIL_IDLE_MS = 2000, TYPED_MS = 250, SCROLL_MS = 60, PAGES_AT_ONCE = 2, BRANCHES = 100, NAMES_OFFERED = 12, GIVE_UP = 20;
 /** What an entry is to its agent, and what the shapes mean. @type {Record<string, [string, string, string]>} */
@@ -131,7 +131,7 @@ export function rowInWords(tape, row) {
   const { a, b, c, texts } = tape, kind = tape.kind[row];
   if (kind === STATUS_ROW) { const method = tape.methodIn(row); return `${tape.doingIn(row)}${method ? `, ${method}` : ""}`; }
   if (kind === AGENT_ROW) return "comes into being";
-  if (kind === ARROW_ROW) return b[row] === 4 ? `hears of a completion by ${tape.name(a[row])}` : `takes a ${ARROWS[b[row]]} of ${tape.name(a[row])}`;
+  if (kind === ARROW_ROW) return b[row] === COMPLETION_ARROW ? `hears of a completion by ${tape.name(a[row])}` : `takes a ${ARROWS[b[row]]} of ${tape.name(a[row])}`;
   if (kind === PROMISE_ROW) return `${PROMISE_WORDS[b[row]]} ${tape.promiseName(a[row])}`;
   if (kind === FORK_ROW) return `forked off ${tape.name(a[row])} at its index ${b[row]}`;
   if (kind === REVERT_ROW) return `${b[row] ? "an atomic region is undone" : "taken back"}, to index ${a[row]}`;
@@ -252,7 +252,9 @@ export class OpenList {
   /** Bring a row into sight, with a part of what it holds. @param {number} place */
   reveal(place) {
     const { el } = this, top = this.top(place), low = top + ENTRY_H + (place === this.opened ? Math.min(this.extra, el.clientHeight * 0.7) : 0);
-    if (top < el.scrollTop) el.scrollTop = top - (place ? ENTRY_H : 0);
+    const far = el.clientHeight;
+    if (top < el.scrollTop - far || low > el.scrollTop + el.clientHeight + far) el.scrollTop = top - el.clientHeight * 0.4;
+    else if (top < el.scrollTop) el.scrollTop = top - (place ? ENTRY_H : 0);
     else if (low > el.scrollTop + el.clientHeight) el.scrollTop = low - el.clientHeight + ENTRY_H / 2;
     this.draw(false);
   }
@@ -260,6 +262,24 @@ export class OpenList {
 
 /** The oplog of one agent. */
 export class OplogPane {
+  name = make("input", "wb-oplog-field wb-oplog-name wb-code");
+  offers = make("div", "wb-oplog-offers");
+  query = make("input", "wb-oplog-field wb-oplog-search");
+  ask = button("?", "How to search", () => this.toggleHelp(), "wb-tool");
+  tally = make("span", "wb-oplog-tally wb-faint");
+  wrong = make("div", "wb-oplog-wrong wb-error");
+  note = make("div", "wb-oplog-note wb-faint");
+  head = make("div", "wb-oplog-row wb-oplog-head");
+  scroll = make("div", "wb-oplog-list");
+  empty = make("div", "wb-oplog-empty");
+  newer = button("", "To the newest entry (End)", () => this.toEnd(), "wb-button wb-primary wb-oplog-newer");
+  legend = make("div", "wb-oplog-legend wb-faint");
+  help = make("div", "wb-oplog-help");
+  list = new OpenList(this.scroll, (place) => this.drawRow(place));
+  offered = -1; // which of the offers is marked
+  owned = 0; // rows of the agent that the tape had when its end was asked for
+  sought = false; // whether the entry that is looked for is to be brought into sight
+
   /** @param {import("./desk.js").Desk} desk @param {HTMLElement} el */
   constructor(desk, el) {
     this.desk = desk;
@@ -294,41 +314,29 @@ export class OplogPane {
     const { el } = this;
     el.classList.add("wb-oplog");
     const bar = make("div", "wb-oplog-bar");
-    this.name = make("input", "wb-oplog-field wb-oplog-name wb-code");
     this.name.placeholder = "agent";
-    this.offers = make("div", "wb-oplog-offers");
     this.offers.hidden = true;
     this.offers.id = `wb-oplog-offers-${Math.random().toString(36).slice(2)}`;
     this.offers.setAttribute("role", "listbox");
     for (const [name, value] of [["role", "combobox"], ["aria-label", "Agent whose oplog is shown"], ["aria-expanded", "false"], ["aria-controls", this.offers.id], ["aria-autocomplete", "list"], ["autocomplete", "off"], ["spellcheck", "false"]]) this.name.setAttribute(name, value);
     const named = make("div", "wb-oplog-named");
     named.append(this.name, this.offers);
-    this.query = make("input", "wb-oplog-field wb-oplog-search");
     this.query.placeholder = "search these entries ( / )";
     this.query.type = "search";
     this.query.spellcheck = false;
     this.query.setAttribute("aria-label", "Search the entries of this oplog");
-    this.ask = button("?", "How to search", () => { this.help.hidden = !this.help.hidden; this.ask.setAttribute("aria-expanded", `${!this.help.hidden}`); }, "wb-tool");
     this.ask.setAttribute("aria-expanded", "false");
-    this.tally = make("span", "wb-oplog-tally wb-faint");
     bar.append(named, this.query, this.ask, this.tally);
-    this.wrong = make("div", "wb-oplog-wrong wb-error");
     this.wrong.setAttribute("role", "alert");
-    this.note = make("div", "wb-oplog-note wb-faint");
-    this.head = make("div", "wb-oplog-row wb-oplog-head");
     this.head.setAttribute("aria-hidden", "true");
     for (const [name, text] of [["index", "index"], ["seq", "entry"], ["time", "time"], ["shape", ""], ["kind", "kind"], ["text", "what"], ["line", "line"]]) this.head.append(make("div", `wb-oplog-${name}`, text));
-    this.scroll = make("div", "wb-oplog-list");
     this.scroll.tabIndex = 0;
     this.scroll.setAttribute("role", "grid");
     this.scroll.setAttribute("aria-label", "Entries. Up and Down walk, Enter opens one, Space shows everything as of it, slash searches.");
-    this.list = new OpenList(this.scroll, (place) => this.drawRow(place));
-    this.empty = make("div", "wb-oplog-empty");
-    this.newer = button("", "To the newest entry (End)", () => this.toEnd(), "wb-button wb-primary wb-oplog-newer");
-    this.newer.hidden = this.wrong.hidden = this.note.hidden = true;
-    this.legend = make("div", "wb-oplog-legend wb-faint");
-    this.help = this.buildHelp();
-    const body = make("div", "wb-oplog-body");
+    this.help.hidden = this.newer.hidden = this.wrong.hidden = this.note.hidden = true;
+    const terms = make("div", "wb-list"), body = make("div", "wb-oplog-body");
+    for (const [term, means] of SEARCH_HELP) terms.append(make("code", "wb-code", term), make("div", "wb-faint", means));
+    this.help.append(terms);
     body.append(this.head, this.scroll, this.empty, this.newer);
     el.append(bar, this.wrong, this.note, this.help, body, this.legend);
     for (const [role, [, word, means]] of Object.entries(ENTRY_ROLES)) {
@@ -339,12 +347,9 @@ export class OplogPane {
     this.listen();
   }
 
-  buildHelp() {
-    const card = make("div", "wb-oplog-help"), list = make("div", "wb-list");
-    card.hidden = true;
-    for (const [term, means] of SEARCH_HELP) list.append(make("code", "wb-code", term), make("div", "wb-faint", means));
-    card.append(list);
-    return card;
+  toggleHelp() {
+    this.help.hidden = !this.help.hidden;
+    this.ask.setAttribute("aria-expanded", `${!this.help.hidden}`);
   }
 
   /** @param {EventTarget} target @param {string} type @param {(e: any) => void} act */
@@ -438,7 +443,8 @@ export class OplogPane {
     this.list.set(0);
     this.writeName();
     this.drawEmpty();
-    this.askTail();
+    if (this.desk.live || `oplog:${this.slot}` in this.desk.notes) this.askTail();
+    else this.fromTape(); // a kernel that comes brings a tape of its own
   }
 
   writeName() {
@@ -480,7 +486,7 @@ export class OplogPane {
 
   /** @param {KeyboardEvent} e */
   pick(e) {
-    const items = [...this.offers.querySelectorAll("[data-slot]")], at = this.offered ?? -1;
+    const items = [...this.offers.querySelectorAll("[data-slot]")], at = this.offered;
     if (e.key === "ArrowDown" || e.key === "ArrowUp") {
       if (this.offers.hidden) this.offer(true);
       else if (items.length) this.markOffer((at + (e.key === "ArrowDown" ? 1 : at < 0 ? 0 : -1) + items.length) % items.length);
@@ -647,7 +653,7 @@ export class OplogPane {
       [low, high] = entries.upTo(seq);
     }
     this.seeking = false;
-    if (low === high) this.toClock(!!this.sought);
+    if (low === high) this.toClock(this.sought);
   }
 
   /** @param {number} place of the entry at the clock */
@@ -707,6 +713,7 @@ export class OplogPane {
     empty.hidden = !told;
     this.head.hidden = this.scroll.hidden = !!told && told !== "asked";
     this.legend.hidden = none || this.mode === "tape";
+    this.el.classList.toggle("wb-oplog-bare", this.mode === "tape");
     this.drawPast();
     if (told === this.told) return;
     this.told = told;
@@ -732,7 +739,7 @@ export class OplogPane {
     if (!row) {
       const absent = this.entries instanceof EntryPages && this.entries.absent.has(Math.floor(place / this.entries.size));
       node.classList.add("wb-oplog-blank");
-      node.append(make("div", "wb-oplog-index", this.search.trim() ? "" : `${place + 1}`), make("div", "wb-oplog-text wb-faint", absent ? "not stored here" : "…"));
+      node.append(make("div", "wb-oplog-index wb-faint", "…"), absent ? make("div", "wb-oplog-text wb-faint", "not stored here") : make("div", "wb-oplog-text wb-oplog-coming"));
       return node;
     }
     /** @param {string} name @param {string} [text] */
@@ -787,7 +794,7 @@ export class OplogPane {
     const to = /** @type {Record<string, number>} */ ({ ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: last })[e.key];
     if (to !== undefined) this.step(Math.max(0, Math.min(last, to)));
     else if (e.key === "Enter" && at >= 0) this.unfold(at);
-    else if (e.key === "ArrowRight" && at >= 0) { if (this.list.opened !== at) this.unfold(at); else this.list.detail?.querySelector("summary, button")?.focus?.(); }
+    else if (e.key === "ArrowRight" && at >= 0) { if (this.list.opened !== at) this.unfold(at); else /** @type {HTMLElement | null | undefined} */ (this.list.detail?.querySelector("summary, button"))?.focus(); }
     else if (e.key === "ArrowLeft" && this.list.opened >= 0) this.shut();
     else if (e.key === " " && at >= 0) { this.cursor = at; this.goTo(at); }
     else if (e.key === "/") this.query.focus();

@@ -9,7 +9,7 @@ import { CALL_ARROW, FOR_CALL, FOR_PROMISE, FOR_STEP, FOR_TIMER } from "./tape.j
 import { filePlace } from "./oplog.js";
 
 const WHY_MS = 1000, AGAIN_MS = 5000, HOLD_MS = 300, SIDE_BY_SIDE = 820, SURELY_BESIDE = 1240, WORDS_BESIDE = 300;
-const WHY_BOX_W = 176, WHY_BOX_H = 40, WHY_GAP = 130, WHY_STEP = 66, WHY_EDGE = 16, WHY_BACK = 30, NAME_TAIL = 8, MOST_BOXES = 80;
+const WHY_BOX_W = 176, WHY_BOX_H = 40, WHY_GAP = 148, WHY_STEP = 66, WHY_EDGE = 16, WHY_BACK = 30, NAME_TAIL = 8, MOST_BOXES = 80;
 const SEVERAL = 3, KINDS_SHOWN = 4, LONG_RUN = 7, RUN_ENDS = 2, RECENT_REFUSALS = 200, ENTRIES_TOLD = 4, TAGGED = 2;
 /** Links that stand beside the chain, and those that tell of an agent, not of a wait. */
 const BESIDE = new Set(["leaked", "pinned", "schedule"]);
@@ -42,12 +42,17 @@ export function callName(what) {
   return `${what.slice(what.lastIndexOf(".") + 1)}()`;
 }
 
-/** The chain that an answer of the kernel tells. @param {any[]} links @param {string} about @param {(id: string) => string} name what an agent is called @returns {WhyChain} */
-export function chainOfLinks(links, about, name) {
-  /** @type {WhyChain} */ const chain = { boxes: new Map(), lines: [], first: `a ${about}` };
+/** @param {string} id @param {number} [slot] */
+function keyOf(id, slot = -1) { return slot >= 0 ? `a ${slot}` : `a ${id}`; }
+
+/** The chain that an answer of the kernel tells. @param {any[]} links @param {string} about @param {(id: string) => string} name what an agent is called @param {number} [now] when it was told, where clocks stand still @returns {WhyChain} */
+export function chainOfLinks(links, about, name, now = 0) {
+  const first = links.find((link) => link.agent === about);
+  /** @type {WhyChain} */ const chain = { boxes: new Map(), lines: [], first: keyOf(about, first?.slot) };
   for (const link of links) {
     if (BESIDE.has(link.kind)) continue;
-    const key = `a ${link.agent}`, box = whyBox(chain, key, { slot: link.slot ?? -1, name: name(link.agent), title: link.agent }), since = (link.since ?? 0) / 1e6, count = link.count ?? 1;
+    const key = keyOf(link.agent, link.slot), box = whyBox(chain, key, { slot: link.slot ?? -1, name: name(link.agent), title: link.agent }), count = link.count ?? 1;
+    const since = !link.since ? 0 : now ? now - (link.seconds ?? 0) * 1000 : link.since / 1e6;
     if (link.alike) box.alike = link.alike;
     const to = link.to ?? [], place = filePlace(link.line ?? "");
     if (link.kind in STANDS && !to.length) {
@@ -56,14 +61,13 @@ export function chainOfLinks(links, about, name) {
       const matter = matterBox(chain, link, count, since);
       chain.lines.push({ from: key, to: matter.key, text: count > 1 ? `${count.toLocaleString("en")} of them` : "", sub: place, title: link.text ?? "", kind: link.kind === "orphan" ? "promise" : link.kind, since: matter.due ? 0 : since });
       to.forEach((/** @type {string} */ id, /** @type {number} */ i) => {
-        whyBox(chain, `a ${id}`, { slot: link.toSlots?.[i] ?? -1, name: name(id), title: id });
-        chain.lines.push({ from: matter.key, to: `a ${id}`, text: "could complete it", sub: "", title: `${id} could complete it`, kind: "may", since: 0 });
+        chain.lines.push({ from: matter.key, to: whyBox(chain, keyOf(id, link.toSlots?.[i]), { slot: link.toSlots?.[i] ?? -1, name: name(id), title: id }).key, text: "could complete it", sub: "", title: `${id} could complete it`, kind: "may", since: 0 });
       });
     } else {
       to.forEach((/** @type {string} */ id, /** @type {number} */ i) => {
-        whyBox(chain, `a ${id}`, { slot: link.toSlots?.[i] ?? -1, name: name(id), title: id });
+        const to = whyBox(chain, keyOf(id, link.toSlots?.[i]), { slot: link.toSlots?.[i] ?? -1, name: name(id), title: id }).key;
         const call = callName(link.what || link.method || "");
-        chain.lines.push({ from: key, to: `a ${id}`, text: link.kind === "queued" ? `queued: ${call}` : count > 1 ? `${count.toLocaleString("en")} × ${call}` : call, sub: place, title: link.text ?? "", kind: link.kind === "queued" ? "queued" : "call", since });
+        chain.lines.push({ from: key, to, text: link.kind === "queued" ? `queued: ${call}` : count > 1 ? `${count.toLocaleString("en")} × ${call}` : call, sub: place, title: link.text ?? "", kind: link.kind === "queued" ? "queued" : "call", since });
       });
       if (link.root || !to.length) whyBox(chain, key, { root: true, sub: link.kind === "cycle" ? "waits for itself" : STANDS[link.kind] ?? link.kind, title: link.end || link.text || link.agent });
     }
@@ -76,7 +80,7 @@ export function chainOfLinks(links, about, name) {
 function matterBox(chain, link, count, since) {
   const { kind, what } = link, promise = kind === "promise" || kind === "orphan", key = promise ? `p ${what}` : `${kind} ${link.agent} ${what} ${link.entries?.[0] ?? ""}`;
   const name = promise ? promiseCalled(what) : kind === "timer" ? (count > 1 ? counted(count, "timer") : "a timer") : kind === "due" ? what : count > 1 ? `${count.toLocaleString("en")} steps ${what}` : `step ${what}`;
-  const sub = kind === "orphan" ? "nobody can complete it" : kind === "promise" ? "not completed" : kind === "retrying" ? "is tried again" : kind === "due" ? "has ended" : kind === "step" ? "is at work" : "";
+  const sub = kind === "orphan" ? "orphaned" : kind === "promise" ? "not completed" : kind === "retrying" ? "is tried again" : kind === "due" ? "has ended" : kind === "step" ? "is at work" : "";
   const due = kind === "timer" ? Number(what) / 1e6 : 0;
   return whyBox(chain, key, { form: "matter", name, sub, title: link.end || what, sign: MATTERS[kind], root: !!link.root, due: Number.isFinite(due) ? due : 0, since: kind === "step" ? since : 0 });
 }
@@ -111,7 +115,7 @@ export function chainOfTape(tape, moment, first) {
 function followTape(chain, tape, moment, slot, rows, agent) {
   const row = moment.last[slot] ?? -1, status = tape.statusIn(row), reasons = isBusy(status) ? tape.reasonsIn(row) : 0, what = tape.whatIn(row), key = `a ${slot}`, since = row >= 0 ? tape.wall[row] : 0;
   const calls = rows.filter((one) => tape.b[one] === CALL), promises = rows.filter((one) => tape.b[one] === PROMISE);
-  if (!isBusy(status) && status !== INTERRUPTED || tape.origins[slot] === ROOT && slot !== Number(chain.first.slice(2))) { whyBox(chain, key, { root: true, sub: tape.origins[slot] === ROOT ? STANDS.cells : status === QUEUED ? "about to begin" : STATUS[status] }); return; }
+  if (!isBusy(status) && status !== INTERRUPTED || tape.origins[slot] === ROOT && slot !== Number(chain.first.slice(2))) { whyBox(chain, key, { root: true, sub: tape.origins[slot] === ROOT ? STANDS.cells : status === QUEUED ? STANDS.ready : status === DONE && slot !== Number(chain.first.slice(2)) ? "done, its reply comes" : STATUS[status] }); return; }
   if (status === INTERRUPTED) { whyBox(chain, key, { root: true, sub: "interrupted" }); return; }
   /** @type {Map<string, number[]>} */ const groups = new Map();
   for (const one of calls) {
@@ -121,8 +125,9 @@ function followTape(chain, tape, moment, slot, rows, agent) {
   }
   for (const group of groups.values()) followCalls(chain, tape, moment, slot, group, agent);
   const named = what && !calls.length;
-  for (const one of promises) {
-    const owner = tape.a[one], name = named && promises.length === 1 && what.startsWith("promise") ? what : promises.length > 1 ? "a promise" : "a promise", box = whyBox(chain, `p ${owner} ${promises.length > 1 ? one : name}`, { form: "matter", sign: MATTERS.promise, name: `${name} of ${tape.name(owner)}`, sub: "not completed", root: true, title: `made by ${tape.ids[owner] ?? "somebody not shown"}` });
+  for (const one of promises.length > SEVERAL ? promises.slice(0, 1) : promises) {
+    const owner = tape.a[one], many = promises.length > 1, name = promises.length > SEVERAL ? counted(promises.length, "promise") : `${named && !many && what.startsWith("promise") ? what : "a promise"} of ${tape.name(owner)}`;
+    const box = whyBox(chain, promises.length > SEVERAL ? `p ${slot}` : `p ${owner} ${many ? one : name}`, { form: "matter", sign: MATTERS.promise, name, sub: "not completed", root: true, title: promises.length > SEVERAL ? name : `made by ${tape.ids[owner] ?? "somebody not shown"}` });
     chain.lines.push({ from: key, to: box.key, text: "", sub: "", title: `waits for ${box.name}`, kind: "promise", since: tape.wall[one] });
   }
   for (const [bit, kind, word] of /** @type {[number, string, string][]} */ ([[FOR_STEP, "step", "step"], [FOR_TIMER, "timer", "timer"], [FOR_PROMISE, "promise", "promise"]])) {
@@ -294,7 +299,7 @@ export function ringSentences({ cycle, edge, left }) {
 
 // ---- the ring: where its parts lie is told in workbench/views/ring.py ----------------------------------------------------
 
-const RING_ROUND = 6, RING_W = 168, RING_H = 30, RING_PITCH = 74, RING_RAIL = 34, RING_WORDS = 200, RING_LINE = 16;
+const RING_ROUND = 6, RING_W = 168, RING_H = 30, RING_PITCH = 74, RING_MORE = 32, RING_RAIL = 34, RING_WORDS = 200, RING_LINE = 16;
 const RING_RADII = [[0, 0], [96, 44], [190, 54], [176, 96], [196, 104], [232, 150], [246, 150]], RING_BEGIN = [0, 0.5, 1, -0.5, -0.75, -0.5, -2 / 3];
 
 /** Where so many agents and their calls lie: in a round when there is room, else in a column. @param {number} agents @param {number} gap before which of them some are left out; -1 for none @param {boolean} round @returns {RingShape} */
@@ -319,15 +324,16 @@ function roundRing(agents) {
   return { chips, arcs, rail: 0 };
 }
 
-/** @param {number} agents @param {number} gap @returns {RingShape} */
+/** The one whose call was refused stands on top, so that this is seen first. @param {number} agents @param {number} gap @returns {RingShape} */
 function columnRing(agents, gap) {
-  const chips = Array.from({ length: agents }, (_, i) => /** @type {[number, number]} */ ([0, i * RING_PITCH + (gap >= 0 && i >= gap ? RING_PITCH / 2 : 0)]));
-  /** @type {RingArc[]} */ const arcs = chips.slice(1).map(([, below], i) => {
-    const top = chips[i][1] + RING_H / 2, end = below - RING_H / 2 - 3, middle = (top + end) / 2;
-    return { path: `M0 ${top}L0 ${end}`, tip: [0, end], turn: Math.PI / 2, middle: [0, middle], words: [14, middle], anchor: "start", lift: 0.5 };
+  const last = agents - 1, under = (/** @type {number} */ place) => place * RING_PITCH + (place && agents > 1 ? RING_MORE : 0) + (gap >= 0 && place > gap ? RING_PITCH / 2 : 0);
+  const chips = Array.from({ length: agents }, (_, i) => /** @type {[number, number]} */ ([0, under((i + 1) % agents)]));
+  const low = under(last) + RING_H / 2 + 26, rail = -RING_W / 2 - RING_RAIL, end = -RING_W / 2 - 3;
+  /** @type {RingArc[]} */ const arcs = chips.map(([, y], i) => {
+    const top = y + RING_H / 2, next = chips[(i + 1) % agents][1] - RING_H / 2 - 3, middle = (top + next) / 2;
+    if (next > top) return { path: `M0 ${top}L0 ${next}`, tip: [0, next], turn: Math.PI / 2, middle: [0, middle], words: [18, middle], anchor: "start", lift: 0.5 };
+    return { path: `M0 ${top}L0 ${low - 8}Q0 ${low} -8 ${low}L${rail + 8} ${low}Q${rail} ${low} ${rail} ${low - 8}L${rail} 8Q${rail} 0 ${rail + 8} 0L${end} 0`, tip: [end, 0], turn: 0, middle: [-30, low], words: [18, top + 4], anchor: "start", lift: 0 };
   });
-  const top = chips[agents - 1][1] + RING_H / 2, low = top + 26, rail = -RING_W / 2 - RING_RAIL, end = -RING_W / 2 - 3;
-  arcs.push({ path: `M0 ${top}L0 ${low - 8}Q0 ${low} -8 ${low}L${rail + 8} ${low}Q${rail} ${low} ${rail} ${low - 8}L${rail} 8Q${rail} 0 ${rail + 8} 0L${end} 0`, tip: [end, 0], turn: 0, middle: [-30, low], words: [14, top + 4], anchor: "start", lift: 0 });
   return { chips, arcs, rail: rail - 6 };
 }
 
@@ -394,6 +400,28 @@ function svgNode(tag, attributes) {
 
 /** Why an agent waits, in words and drawn. */
 export class WhyPane {
+  title = make("div", "wb-why-title");
+  hint = make("span", "wb-why-hint wb-faint");
+  switch = make("div", "wb-why-switch");
+  waitsKey = button("waits", "The chain of waits (D switches)", () => this.show("waits"));
+  ringKey = button("refused deadlock", "The cycle of calls that was refused (D switches)", () => this.show("ring"));
+  note = make("div", "wb-why-note wb-faint");
+  body = make("div", "wb-why-body");
+  words = make("div", "wb-why-words");
+  list = make("ol", "wb-why-list");
+  picture = make("div", "wb-why-picture");
+  sheet = make("div", "wb-why-sheet");
+  empty = make("div", "wb-why-empty");
+  wide = false; // words and picture side by side
+  isRound = false;
+  nobody = true; // is selected
+  headed = ""; // what the headline is of
+  pictureOf = "";
+  lookedAt = 0;
+  refusals = 0;
+  /** @type {{slot: number, wall: number, row: number} | null} */ oldest = null;
+  /** @type {import("./tape.js").Tape | undefined} */ tape;
+
   /** @param {import("./desk.js").Desk} desk @param {HTMLElement} el */
   constructor(desk, el) {
     this.desk = desk;
@@ -402,7 +430,6 @@ export class WhyPane {
     this.refusal = -1; // row of the refused call that is offered
     this.shown = ""; // "waits", "ring" or "nobody"
     this.picked = ""; // which of them somebody asked to see
-    this.pickedFor = "";
     this.round = 0;
     this.asking = false;
     this.askedAt = -Infinity;
@@ -417,6 +444,7 @@ export class WhyPane {
     /** @type {Text[]} */ this.said = [];
     /** @type {WhyBox[]} */ this.places = [];
     /** @type {(() => void)[]} */ this.undo = [];
+    this.theme = readTheme(el);
     this.build();
     this.retheme();
     this.look(true);
@@ -426,28 +454,16 @@ export class WhyPane {
     const { el } = this;
     el.classList.add("wb-why");
     const head = make("div", "wb-why-head");
-    this.title = make("div", "wb-why-title");
-    this.hint = make("span", "wb-why-hint wb-faint");
-    this.switch = make("div", "wb-why-switch");
     this.switch.setAttribute("role", "group");
     this.switch.setAttribute("aria-label", "What is shown");
-    this.waitsKey = button("waits", "The chain of waits (D switches)", () => this.show("waits"));
-    this.ringKey = button("refused deadlock", "The cycle of calls that was refused (D switches)", () => this.show("ring"));
     this.switch.append(this.waitsKey, this.ringKey);
     head.append(this.title, this.hint, this.switch);
-    this.note = make("div", "wb-why-note wb-faint");
-    this.body = make("div", "wb-why-body");
-    this.words = make("div", "wb-why-words");
     this.words.setAttribute("aria-label", "Why, in words");
-    this.list = make("ol", "wb-why-list");
     this.words.append(this.note, this.list);
-    this.picture = make("div", "wb-why-picture");
     this.picture.tabIndex = 0;
     this.picture.setAttribute("role", "group");
-    this.sheet = make("div", "wb-why-sheet");
     this.picture.append(this.sheet);
     this.body.append(this.words, this.picture);
-    this.empty = make("div", "wb-why-empty");
     el.append(head, this.body, this.empty);
     const keys = (/** @type {KeyboardEvent} */ e) => this.walk(e);
     this.picture.addEventListener("keydown", keys);
@@ -473,7 +489,7 @@ export class WhyPane {
   }
 
   retheme() {
-    const theme = (this.theme = readTheme(this.el)), { style } = this.el;
+    const { style } = this.el, theme = (this.theme = readTheme(this.el));
     for (const [name, status] of /** @type {[string, number][]} */ ([["--wb-call", RUNNING], ["--wb-wait", WAITING], ["--wb-bad", FAILED], ["--wb-cure", DONE]])) style.setProperty(name, theme.colours[status]);
     this.drawn = "";
   }
@@ -594,7 +610,7 @@ export class WhyPane {
   drawWaits() {
     const { desk, slot, answer } = this, { tape, moment } = desk, known = this.known;
     if (this.atLive && !known && this.answerFor !== slot && performance.now() - this.askedAt < HOLD_MS && desk.live) { this.drawTitle(); return; }
-    const chain = foldRuns(known ? chainOfLinks(answer.links, answer.about, (id) => { const at = tape.slotOf(id); return at >= 0 ? tape.name(at) : shortId(id); }) : chainOfTape(tape, moment, slot));
+    const chain = foldRuns(known ? chainOfLinks(answer.links, answer.about, (id) => { const at = tape.slotOf(id); return at >= 0 ? tape.name(at) : shortId(id); }, desk.live ? 0 : desk.now()) : chainOfTape(tape, moment, slot));
     this.drawTitle();
     this.drawNote(known ? "" : !this.atLive ? "Drawn from what was open at this moment. The words are known at the live edge only." : !desk.live ? "No kernel answers. Drawn from what was saved; the words are not known." : this.trouble && this.trouble !== "none" ? this.trouble : "The kernel has not answered yet. Drawn from what the views know.");
     this.drawChain(chain);
@@ -607,7 +623,7 @@ export class WhyPane {
     const key = `${slot} ${waits} ${nobody} ${status} ${tape.name(slot)}`;
     if (this.headed === key && this.title.firstChild) return;
     this.headed = key;
-    const icon = statusIcon(status, /** @type {import("./graph_paint.js").Theme} */ (this.theme), 12);
+    const icon = statusIcon(status, this.theme, 12);
     this.headline([icon, waits ? "Why does " : "Why is ", agentLink(desk, slot), waits ? " wait?" : ` ${STATUS[status]}?`], nobody ? "nobody is selected: this agent has waited longest" : "");
     if (nobody && oldest) this.hint.title = `since ${new Date(oldest.wall).toLocaleString()}`;
   }
@@ -654,7 +670,7 @@ export class WhyPane {
     act();
     this.resize();
     if (same) { this.picture.scrollLeft = scrollLeft; this.picture.scrollTop = scrollTop; } else this.picture.scrollLeft = this.picture.scrollTop = 0;
-    if (held !== undefined) [...this.sheet.querySelectorAll("button")].find((one) => one.dataset.key === held)?.focus();
+    if (held !== undefined) ([...this.sheet.querySelectorAll("button")].find((one) => one.dataset.key === held) ?? this.picture).focus();
   }
 
   /** @param {number} w @param {number} h of the picture */
@@ -717,7 +733,7 @@ export class WhyPane {
     node.style.left = `${box.x}px`;
     node.style.top = `${box.y}px`;
     node.dataset.key = box.key;
-    const sign = box.form === "agent" && box.slot >= 0 ? statusIcon(tape.statusOf(moment, box.slot), /** @type {import("./graph_paint.js").Theme} */ (this.theme), 12) : make("span", "wb-why-sign", box.sign || "⋯"), text = make("div", "wb-why-text");
+    const sign = box.form === "agent" && box.slot >= 0 ? statusIcon(tape.statusOf(moment, box.slot), this.theme, 12) : make("span", "wb-why-sign", box.sign || "⋯"), text = make("div", "wb-why-text");
     text.append(cutName(box.name));
     const status = box.slot >= 0 ? tape.statusOf(moment, box.slot) : -1, sub = make("div", "wb-why-sub");
     this.timed(sub, () => {
@@ -747,7 +763,7 @@ export class WhyPane {
     const { desk, sheet } = this, { tape, moment } = desk, size = ring.cycle.length + ring.left, round = (this.isRound = this.roundFits());
     const asker = tape.slot[row], key = `ring ${row} ${round} ${ring.cycle.map(([id]) => { const slot = tape.slotOf(id); return slot < moment.n ? tape.statusOf(moment, slot) : ""; })} ${[...desk.selected]}`;
     this.headed = "";
-    const icon = statusIcon(FAILED, /** @type {import("./graph_paint.js").Theme} */ (this.theme), 12);
+    const icon = statusIcon(FAILED, this.theme, 12);
     this.headline([icon, size === 1 ? "Deadlock refused: an agent awaits itself" : `Deadlock refused: ${size.toLocaleString("en")} agents wait for each other`], "");
     this.drawNote("");
     this.drawSentences([...ringSentences(ring).map((text) => sentenceParts(text)), [{ kind: "text", text: "It is entry ", slot: -1, seq: 0 }, { kind: "entry", text: `#${tape.seq[row]}`, slot: -1, seq: tape.seq[row] }, { kind: "text", text: " of ", slot: -1, seq: 0 }, { kind: "agent", text: tape.ids[asker] ?? "", slot: asker, seq: 0 }, { kind: "text", text: ".", slot: -1, seq: 0 }]]);
@@ -779,7 +795,7 @@ export class WhyPane {
         node.style.top = `${box.y}px`;
         node.dataset.key = box.key;
         node.title = id;
-        node.append(statusIcon(there ? tape.statusOf(moment, slot) : WAITING, /** @type {import("./graph_paint.js").Theme} */ (this.theme), 12), cutName(box.name));
+        node.append(statusIcon(there ? tape.statusOf(moment, slot) : WAITING, this.theme, 12), cutName(box.name));
         if (there) node.onclick = (e) => { e.stopPropagation(); desk.select([slot], e.shiftKey || e.ctrlKey || e.metaKey); };
         sheet.append(node);
         return box;

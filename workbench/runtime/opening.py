@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from workbench.errors import StoreReadOnlyError
+from workbench.errors import StoreError, StoreReadOnlyError
 from workbench.runtime.answer import uninterrupted
 from workbench.runtime.clock import Clock, in_words
 from workbench.runtime.read_only import ReadOnlySession
@@ -64,7 +64,7 @@ def _start(name: str, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
         if name == MEMORY:
             session = Session(name, MemoryLog(clock.token()), None, clock, _forget)
         else:
-            full = str(Path(name).resolve())
+            full = str(_place(name))
             opened = _open.get((full, False))
             if opened is not None and not opened.closed and not fresh:
                 _default = opened
@@ -87,12 +87,27 @@ def _look(name: str, clock: Clock, *, fresh: bool) -> Session:
         raise StoreReadOnlyError(
             f"{name} with read_only=True", "a session that keeps nothing has nothing to read", "name a file"
         )
-    full = str(Path(name).resolve())
+    full = str(_place(name))
     opened = _open.get((full, True))
     if opened is None or opened.closed:
         log = SqliteLog(Path(full), "", read_only=True)
         opened = _open[full, True] = ReadOnlySession(full, log, clock, _forget)
     return opened
+
+
+def _place(name: str) -> Path:
+    """Where a store lies that is called so.
+
+    Raises:
+        StoreError: nothing can, or may, lie there.
+    """
+    try:
+        place = Path(name).resolve()
+        place.with_name(f"{place.name}-journal").exists()  # the longest name of what may lie beside it
+    except (OSError, ValueError) as error:
+        why = str(getattr(error, "strerror", error))
+        raise StoreError(f"the store {name!r:.80} cannot be opened", why, "name another file") from error
+    return place
 
 
 def _open_store(path: Path, clock: Clock, *, fresh: bool) -> Session:

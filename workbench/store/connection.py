@@ -14,7 +14,7 @@ A reader changes nothing, and leaves nothing behind. Which way that is depends o
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,9 @@ SIDES: Final = ("-wal", "-shm", "-journal")
 
 OWN: Final = "mode=ro"
 """How the owner of a store reads it, whose write-ahead log is there."""
+
+open_file: Callable[..., sqlite3.Connection] = sqlite3.connect
+"""Who opens files. Tests put another here, whose disk fails or loses its power."""
 
 
 def connect(path: Path, how: str) -> sqlite3.Connection:
@@ -39,7 +42,7 @@ def connect(path: Path, how: str) -> sqlite3.Connection:
         StoreError: SQLite cannot open it.
     """
     try:
-        db = sqlite3.connect(
+        db = open_file(
             f"{path.resolve().as_uri()}?{how}",
             uri=True,
             isolation_level=None,

@@ -22,6 +22,7 @@ def run_program(
     only: Sequence[str] = (),
     fine: bool = True,
     recover: bool = False,
+    before: str = "",
 ) -> dict[str, Any]:
     """Open a store, let what was unfinished come to rest, run a program to its end.
 
@@ -34,7 +35,10 @@ def run_program(
         only: names of the fault points that count; all by default.
         fine: one commit per turn, one turn per delivery.
         recover: let the store come to rest before the program runs.
+        before: `module:name` of a function to call first.
     """
+    if before:
+        resolve(before)()
     effects_go_to(Path(f"{store}.effects"))
     if fine:
         finest_turns()

@@ -19,8 +19,10 @@ from workbench.testing.children import run_program
 from workbench.testing.effects import read_effects
 from workbench.testing.judge import read_log, violations
 from workbench.testing.launching import Launcher, Report, reference
+from workbench.testing.repeating import OTHERS, Fault, line, the_fault, the_seed
 
 Program = Callable[[Callable[[str, object], None]], object]
+Before = Callable[[], object]
 WRITES: Final = ("append.commit.before", "append.commit.after")
 """The points between which the disk changes; a crash at any other leaves the same store as one at the next of these."""
 
@@ -29,16 +31,21 @@ class Sweep:
     """What a sweep found.
 
     Attributes:
+        seed: of the chance in the stores that were tried.
         crashes: how often the program was killed.
         points: how often at which point.
         problems: one line for each thing that went wrong; the line says how to repeat it.
     """
 
-    def __init__(self, program: str) -> None:
-        self.program = program
+    def __init__(self, program: str, seed: int = 0) -> None:
+        self.program, self.seed = program, the_seed(seed)
         self.crashes = 0
         self.points: Counter[str] = Counter()
         self.problems: list[str] = []
+
+    def name(self, point: str, place: object, again: int = 0) -> str:
+        """The line that repeats a fault."""
+        return line(self.program, Fault(point, str(place), again), self.seed)
 
     def __repr__(self) -> str:
         return f"<sweep of {self.program}: {self.crashes} crashes, {len(self.problems)} problems>"
@@ -53,9 +60,11 @@ def memory_folder() -> str | None:
 class _Bench:
     """Two launchers and a folder; one store for each crash."""
 
-    def __init__(self, program: str, path: Path, *, fine: bool, only: Sequence[str]) -> None:
-        module = program.partition(":")[0]
-        self.program, self.fine, self.path, self.only = program, fine, path, list(only)
+    def __init__(self, sweep: Sweep, path: Path, *, fine: bool, only: Sequence[str], before: Before | None) -> None:
+        self.program, self.seed = sweep.program, sweep.seed
+        self.fine, self.path, self.only = fine, path, list(only)
+        self.before = "" if before is None else reference(before)
+        module = self.program.partition(":")[0]
         self.breaker = Launcher([module], path / "output", hash_seed=1)
         self.mender = Launcher([module], path / "output", hash_seed=2)
 
@@ -63,7 +72,8 @@ class _Bench:
         return {
             "program": self.program,
             "store": str(store),
-            "seed": seed,
+            "seed": f"{self.seed}/{seed}",
+            "before": self.before,
             "fine": self.fine,
             "only": self.only,
             **more,
@@ -101,6 +111,8 @@ def crash_sweep(
     only: Sequence[str] = (),
     fine: bool = True,
     recovery_crash: int = 0,
+    seed: int = 0,
+    before: Before | None = None,
 ) -> Sweep:
     """Kill a program at each fault point, recover, compare.
 
@@ -112,17 +124,21 @@ def crash_sweep(
         only: names of the fault points that count; `WRITES` are those where the disk changes.
         fine: one commit per turn and one turn per delivery, which makes the most points.
         recovery_crash: kill the recovery too, at its point of this number, and recover again.
+        seed: of the chance in each store.
+        before: called first in each process; a bug may be planted there, to see that it is found.
 
     Returns:
         what was found; `problems` is empty when nothing was lost, doubled or changed.
     """
-    sweep = Sweep(reference(program))
+    sweep = Sweep(reference(program), seed)
     folder = Path(tempfile.mkdtemp(prefix="workbench-sweep-", dir=memory_folder())) if path is None else path
-    bench = _Bench(sweep.program, folder, fine=fine, only=only)
+    bench = _Bench(sweep, folder, fine=fine, only=only, before=before)
+    if (fault := the_fault()) is not None:
+        points, recovery_crash = ([] if fault.point in OTHERS else [int(fault.place)]), fault.again
     try:
         first, again, effects = bench.undisturbed()
         judged = _Judgement(first, effects, _flagged(read_log(folder / "undisturbed.db")))
-        sweep.problems += judged.of(folder / "undisturbed.db", first, again, "undisturbed")
+        sweep.problems += judged.of(folder / "undisturbed.db", first, again, f"{sweep.program} undisturbed")
         _sweep(bench, points if points is not None else range(1, 1_000_000), recovery_crash, sweep, judged)
     finally:
         bench.close()
@@ -131,7 +147,14 @@ def crash_sweep(
     return sweep
 
 
-def kill_sweep(program: Program, moments: Iterable[float], path: Path | None = None, *, fine: bool = False) -> Sweep:
+def kill_sweep(
+    program: Program,
+    moments: Iterable[float],
+    path: Path | None = None,
+    *,
+    fine: bool = False,
+    seed: int = 0,
+) -> Sweep:
     """Kill a program from outside with SIGKILL at given moments, recover, compare; as `crash_sweep` in all else.
 
     Args:
@@ -139,21 +162,24 @@ def kill_sweep(program: Program, moments: Iterable[float], path: Path | None = N
         moments: seconds from the beginning of each run to its kill; a run that ends before is not counted.
         path: folder for the stores.
         fine: one commit per turn.
+        seed: of the chance in each store.
     """
-    sweep = Sweep(reference(program))
+    sweep = Sweep(reference(program), seed)
     folder = Path(tempfile.mkdtemp(prefix="workbench-kills-", dir=memory_folder())) if path is None else path
-    bench = _Bench(sweep.program, folder, fine=fine, only=())
+    bench = _Bench(sweep, folder, fine=fine, only=(), before=None)
+    if (fault := the_fault()) is not None:
+        moments = [float(fault.place) / 1000] if fault.point == "kill" else []
     try:
         first, again, effects = bench.undisturbed()
         judged = _Judgement(first, effects, _flagged(read_log(folder / "undisturbed.db")))
-        sweep.problems += judged.of(folder / "undisturbed.db", first, again, "undisturbed")
+        sweep.problems += judged.of(folder / "undisturbed.db", first, again, f"{sweep.program} undisturbed")
         before: tuple[int, Report, str] | None = None
         for k, moment in enumerate(moments):
             bench.start_breaking(k)
             broken = bench.breaker.finish(kill_after=moment)
             if before is not None:
                 _judge(bench, *before, sweep, judged)
-            name = f"{sweep.program} killed after {moment * 1000:.3f} ms"
+            name = sweep.name("kill", f"{moment * 1000:.3f}")
             if broken.status == -signal.SIGKILL:
                 sweep.crashes += 1
                 sweep.points["kill"] += 1
@@ -179,7 +205,7 @@ def _sweep(bench: _Bench, points: Iterable[int], recovery_crash: int, sweep: Swe
             _judge(bench, *before, sweep, judged)
             before = None
         broken = bench.breaker.finish()
-        name = f"{sweep.program} --fault {broken.crash[0] if broken.crash else '?'}@{k}"
+        name = sweep.name(broken.crash[0] if broken.crash else "none", k)
         if broken.crash is None:
             if broken.error or broken.status:
                 sweep.problems.append(f"{name}: {'hung' if broken.hung else broken.error or broken.status}")
@@ -192,7 +218,7 @@ def _sweep(bench: _Bench, points: Iterable[int], recovery_crash: int, sweep: Swe
             if between.crash is not None:
                 _count(sweep, between)
                 broken.told |= between.told
-                name += f" then {between.crash[0]}@{recovery_crash}"
+                name = sweep.name(broken.crash[0], k, recovery_crash)
         bench.start_mending(k)
         before = k, broken, name
     if before is not None:

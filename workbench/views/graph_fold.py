@@ -8,15 +8,14 @@ edge; so is a trigger, or a schedule that fired, whose invocation has not ended.
 it off a node's fields.
 
 The fold is on the runtime's path (it shares the interpreter lock), so the hot kinds do nothing but set fields and
-note the agent's uid in a set; statuses and messages are made when somebody looks (`workbench.views.graph_packet`),
-once per changed agent, however often it changed.
+note the agent's uid in a set; a status is made when somebody looks, once per changed agent (`workbench.views.tape`).
 
 To teach the fold a new kind, write a handler and name it in `_HANDLERS`. Entries of unknown kinds are stepped over, and
 so are those that change nothing one sees here (snapshots, regions, revisions, what is said).
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -26,8 +25,6 @@ from workbench.views.graph_nodes import GraphNode, Retry, Status, Wait
 from workbench.views.graph_tree import CALL, FORKED, PROMISE, ROOT, SPAWNED, STEP, TIMER, TRIGGER, GraphTree, Plan
 
 _FAILED, _INTERRUPTED, _EXITED = int(Status.FAILED), int(Status.INTERRUPTED), int(Status.EXITED)
-MAX_FLASHES: Final = 64
-"""Completions of promises remembered between two deltas; more would only be a blur."""
 
 
 class GraphFold(GraphTree):
@@ -266,9 +263,8 @@ class GraphFold(GraphTree):
                 node, entry.index, Wait(entry.seq, PROMISE, entry.agent, body.owner, what, entry.wall, entry.line)
             )
 
-    def _promise_completed(self, node: GraphNode | None, entry: Entry, body: e.PromiseCompleted) -> None:
-        if node is not None and body.first and body.owner in self.by_uid and len(self.flashes) < MAX_FLASHES:
-            self.flashes.append((entry.agent, body.owner))
+    def _promise_touched(self, _node: GraphNode | None, _entry: Entry, _body: Body) -> None:
+        """Nothing changes here; but who did it is shown from now on, also in a view that begins late."""
 
     def _timer_set(self, node: GraphNode | None, entry: Entry, _body: e.TimerSet) -> None:
         if node is not None:
@@ -315,7 +311,9 @@ class GraphFold(GraphTree):
         e.ScheduleFired: _schedule_fired,
         e.ScheduleCancelled: _schedule_cancelled,
         e.PromiseAwaited: _promise_awaited,
-        e.PromiseCompleted: _promise_completed,
+        e.PromiseCreated: _promise_touched,
+        e.PromiseCompleted: _promise_touched,
+        e.PromiseSeen: _promise_touched,
         e.TimerSet: _timer_set,
         e.StepStarted: _step_started,
         e.StepRetried: _step_retried,

@@ -69,10 +69,9 @@ class GraphTree:
         self.seq = since if root is None else max(root - 1, since)
         """`seq` of the last applied entry: what a reader asks the feed for next is after it."""
         self.dirty: set[int] = set()
-        """Uids whose nodes changed since the last delta; with the next three, emptied by `graph_packet.delta`."""
+        """Uids whose nodes have changed; with the next three, emptied by whoever makes something of it (the tape)."""
         self.fresh: dict[int, Wait] = {}
         self.gone: list[int] = []
-        self.flashes: list[tuple[int, int]] = []
         self.relabelled: set[int] = set()
         self._triggers: dict[int, Wait] = {}
         """Links whose end no delivery tells, by the invocation that they wait for."""

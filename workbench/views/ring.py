@@ -18,6 +18,8 @@ MOST: Final = 40
 CHIP_W, CHIP_H = 168, 30
 PITCH: Final = 70
 """From one agent to the next in a column."""
+MORE: Final = 32
+"""More room below the agent whose call was refused: most is said there."""
 RAIL: Final = 34
 """How far left of a column the last call goes back up."""
 _RADII: Final = {1: (96, 44), 2: (190, 54), 3: (176, 96), 4: (196, 104), 5: (232, 150), 6: (246, 150)}
@@ -140,18 +142,31 @@ def _inside(point: tuple[float, float], chip: tuple[float, float], near: float) 
 
 
 def _column(agents: int, gap: int) -> Shape:
-    chips = [(0.0, i * PITCH + (PITCH / 2 if 0 <= gap <= i else 0.0)) for i in range(agents)]
+    """The one whose call was refused stands on top, so that this is seen first."""
+
+    def under(place: int) -> float:
+        return place * PITCH + (MORE if place else 0) + (PITCH / 2 if 0 <= gap < place else 0)
+
+    chips = [(0.0, under((i + 1) % agents)) for i in range(agents)]
     arcs = []
-    for (_, y), (_, below) in itertools.pairwise(chips):
+    for (_, y), (_, below) in itertools.pairwise((*chips, chips[0])):
         top, end = y + CHIP_H / 2, below - CHIP_H / 2 - _NEAR
-        middle = (0.0, (top + end) / 2)
-        arcs.append(Arc(f"M0 {top:.1f}L0 {end:.1f}", (0.0, end), math.pi / 2, middle, (14.0, middle[1]), "start", 0.5))
-    top, left = chips[-1][1] + CHIP_H / 2, -CHIP_W / 2
-    low, rail, end = top + 26, left - RAIL, left - _NEAR
+        if end < top:
+            arcs.append(_back(top))
+        else:
+            middle = (top + end) / 2
+            arcs.append(
+                Arc(f"M0 {top:.1f}L0 {end:.1f}", (0.0, end), math.pi / 2, (0.0, middle), (18.0, middle), "start", 0.5)
+            )
+    return Shape(chips, arcs)
+
+
+def _back(top: float) -> Arc:
+    """From the lowest agent, whose lower edge is at `top`, up to the highest one."""
+    low, rail, end = top + 26, -CHIP_W / 2 - RAIL, -CHIP_W / 2 - _NEAR
     path = (
         f"M0 {top:.1f}L0 {low - 8:.1f}C0 {low:.1f} 0 {low:.1f} -8 {low:.1f}L{rail + 8:.1f} {low:.1f}"
         f"C{rail:.1f} {low:.1f} {rail:.1f} {low:.1f} {rail:.1f} {low - 8:.1f}L{rail:.1f} 8"
         f"C{rail:.1f} 0 {rail:.1f} 0 {rail + 8:.1f} 0L{end:.1f} 0"
     )
-    arcs.append(Arc(path, (end, 0.0), 0.0, (-30.0, low), (14.0, top + 4), "start", 0.0))
-    return Shape(chips, arcs)
+    return Arc(path, (end, 0.0), 0.0, (-30.0, low), (18.0, top + 4), "start", 0.0)

@@ -292,8 +292,6 @@ class Tape:
                 node = view.by_uid[uid]
                 self._new.append((wall, seq, _LABEL, node.slot, 0, 0, self._text(node.label or ""), 0))
             view.relabelled.clear()
-        if view.flashes:
-            view.flashes.clear()
 
     def _reasons(self, node: GraphNode, waits: dict[int, Wait]) -> tuple[int, int]:
         """The bits of `Reason`, and text of what it waits for unless that is another agent's reply."""

@@ -28,6 +28,8 @@ SAVED_ROWS: Final = 60_000
 """Rows that are saved whole: about 600 kB."""
 SAVED_AGENTS: Final = 3_000
 """Agents of a longer tape that are saved one by one."""
+_RANKS: Final = {**dict.fromkeys(LOUD, 0), Status.DONE: 2, Status.IDLE: 2, Status.EXITED: 3}
+"""Whom to save first: those that need somebody, then those with work."""
 _PER_MS: Final = 100
 _MOST: Final = 0xFFFF_FFFF
 
@@ -154,7 +156,7 @@ def _kept(tape: Tape, moment: Moment) -> list[int]:
 
     def rank(slot: int) -> tuple[int, int]:
         status = tape.status(moment, slot)
-        return (0 if status in LOUD else 2 if status in (Status.DONE, Status.IDLE, Status.EXITED) else 1), slot
+        return _RANKS.get(status, 1), slot
 
     kept: set[int] = set()
     for slot in sorted(range(moment.agents), key=rank):

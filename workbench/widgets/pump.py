@@ -134,9 +134,15 @@ class Pump:
                     self._thread = None
                     return
             took = perf_counter() - began
-            pressed = [self._guard(source, source.pressed) for source in list(self._sources)]  # all: they measure
-            self._pace.wait(max(self._period - took, SHARE * took if any(pressed) else 0))
+            over = began + (1 + SHARE) * took
+            self._pace.wait(max(self._period - took, 0))
+            while self._pressed() and perf_counter() < over and not self._pace.is_set():
+                self._pace.wait(self._period)
             self._pace.clear()
+
+    def _pressed(self) -> bool:
+        """Whether the runtime should be left the time, as it is now."""
+        return any([self._guard(source, source.pressed) for source in list(self._sources)])  # noqa: C419 - all measure
 
     def _turn(self) -> bool:
         while self._jobs:

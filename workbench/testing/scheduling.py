@@ -1,0 +1,151 @@
+"""A scheduler that decides what completes next: which agent is served, which delivery it gets, which step ends.
+
+It stands where `Engine.serve` stands, and makes one choice a turn. What may come next, at any moment:
+
+- an agent that has something due is given one delivery, or begins what is queued for it;
+- a step that was begun ends, and its agent is told;
+- the earliest timers are due, also while others are at work: time passes as it likes.
+
+Commits are made at once, and steps run at once when their intent is committed; when their end is *heard* is a choice.
+So the order of completion is a function of the choices alone, as long as the cell asks for one thing at a time.
+"""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
+
+from workbench.runtime import engine as serving
+from workbench.runtime.session import Session
+from workbench.runtime.steps import Outcome, Try
+
+Chooser = Callable[[int], int]
+"""Picks one of so many: a number from 0."""
+ANY: Final = 0
+"""In place of an index: whatever is due of the agent."""
+
+
+class Choice(NamedTuple):
+    """Something that may come next: an agent with the index of what it is told, or a step, or (neither) a timer."""
+
+    uid: int = 0
+    op: int = ANY
+    step: int = -1
+
+
+class Scheduler:
+    """Takes over a session that was just opened.
+
+    Args:
+        session: with a `SimulatedClock`.
+        choose: asked whenever more than one thing may come next.
+    """
+
+    def __init__(self, session: Session, choose: Chooser) -> None:
+        self._thread, self._choose = session.thread, choose
+        self._engine = self._thread.engine
+        self._ended: list[tuple[Try, Outcome]] = []
+        self.trail: list[tuple[int, int]] = []
+        """Each choice that there was: what was picked, of how many."""
+        self._thread.ask(self._take_over).result()
+
+    def _take_over(self) -> None:
+        writer: Any = self._thread.journal._writer  # noqa: SLF001 - the kit stands in for parts of the runtime
+        runner: Any = self._thread.steps._runner  # noqa: SLF001
+        engine: Any = self._engine
+        writer.put = writer._append  # noqa: SLF001
+        runner.run = self._run_step
+        engine.serve = self._serve
+
+    # ---- choosing ----------------------------------------------------------------------------------------------------
+
+    def _choices(self) -> list[Choice]:
+        found: list[Choice] = []
+        for uid in self._engine.runnable:
+            agent, slot = self._engine.state.agents.get(uid), self._engine.slots[uid]
+            ops = [] if agent is None else [op for op in slot.ready if op in agent.waits and not _held(agent, op)]
+            found += [Choice(uid, op) for op in dict.fromkeys(ops)] or [Choice(uid)]
+        self._ended = [(attempt, outcome) for attempt, outcome in self._ended if attempt.wanted()]
+        found += [Choice(step=n) for n in range(len(self._ended))]
+        if found and self._thread.timers.next_due() is not None:
+            found.append(Choice())
+        return found
+
+    def _serve(self, _entries: int) -> None:
+        choices = self._choices()
+        if choices:
+            picked = 0
+            if len(choices) > 1:
+                picked = self._choose(len(choices))
+                self.trail.append((picked, len(choices)))
+            self._do(choices[picked])
+        if self._engine.runnable or self._ended:
+            self._thread._schedule_turn()  # noqa: SLF001
+
+    def _do(self, choice: Choice) -> None:
+        if choice.step >= 0:
+            attempt, outcome = self._ended.pop(choice.step)
+            attempt.done(outcome)
+        elif choice.uid:
+            self._serve_agent(choice.uid, choice.op)
+        else:
+            due = self._thread.timers.next_due()
+            self._thread.clock.advance_to(due or 0)
+            self._thread.timers.fire_due(self._thread.clock.wall())
+
+    def _serve_agent(self, uid: int, op: int) -> None:
+        """Give an agent one delivery; what else is due to it stays due."""
+        engine = self._engine
+        slot, later = engine.slots[uid], []
+        if op != ANY:
+            later = [other for other in slot.ready if other != op]
+            slot.ready = [op]
+        engine.runnable.remove(uid)
+        slot.scheduled = False
+        try:
+            engine._serve(uid, slot)  # noqa: SLF001
+        except Exception as error:  # noqa: BLE001 - as `Engine.serve` does
+            engine._fail(uid, slot, error)  # noqa: SLF001
+        if later:
+            slot.ready[:0] = later
+            engine.schedule(uid)
+
+    # ---- steps -------------------------------------------------------------------------------------------------------
+
+    def _run_step(self, _origin: tuple[int, int], attempt: Try) -> None:
+        try:
+            value = attempt.context.run(attempt.call)
+            if inspect.isawaitable(value):
+                value = _awaited(value)
+        except BaseException as error:  # noqa: BLE001 - it is the step's outcome
+            outcome = attempt.raised(error)
+        else:
+            outcome = attempt.context.run(attempt.returned, value)
+        self._ended.append((attempt, outcome))
+        self._thread._schedule_turn()  # noqa: SLF001
+
+
+_held: Final = serving._holds  # noqa: SLF001
+
+
+def _awaited(value: Awaitable[Any]) -> Any:
+    """What an awaitable comes to, on a loop and a thread of its own."""
+    outcome: list[Any] = []
+
+    async def wait() -> Any:
+        return await value
+
+    def run() -> None:
+        try:
+            outcome.append((True, asyncio.run(wait())))
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            outcome.append((False, error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    ok, found = outcome[0]
+    if not ok:
+        raise found
+    return found
