@@ -31,6 +31,7 @@ The tree (a test compares it with the classes):
     - `StoreError`
         - `StoreCorruptError`
         - `StoreFormatError`
+        - `StoreFullError`
         - `StoreInUseError`
         - `StoreReadOnlyError`
     - `UnknownAgentError` (also `LookupError`)
@@ -236,6 +237,10 @@ class StoreInUseError(StoreError):
 
 class StoreFormatError(StoreError):
     """The file is no store of ours, or of a newer format."""
+
+
+class StoreFullError(StoreError):
+    """There is no room to write to the store: the disk, a quota or a limit is full. Nothing is lost, and it passes."""
 
 
 class StoreCorruptError(StoreError):

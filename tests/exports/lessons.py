@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from tests.views.entry_log import EntryLog
-from tests.views.test_true_to_state import Lesson, everything
+from tests.views.lesson import Lesson, everything
 from workbench.model import entries as e
 from workbench.model.agent_type import registry
 from workbench.model.entries import Entry

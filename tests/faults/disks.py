@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -65,6 +66,7 @@ class Disk(apsw.VFS):
         """Fail if this is where it fails."""
         if code := self.fail(kind, name.removeprefix(self.store)):
             error = apsw.exception_for(code)
+            error.args = (f"disk I/O error at a {kind}",)
             raise error
 
     def note(self, kind: str, name: str, offset: int = 0, data: bytes = b"") -> None:
@@ -79,12 +81,13 @@ class Disk(apsw.VFS):
     @contextlib.contextmanager
     def mounted(self) -> Iterator[Disk]:
         """While the block runs, stores are opened on this disk."""
-        before = connection.open_file
+        before, unraisable = connection.open_file, sys.unraisablehook
         connection.open_file = self._open
+        sys.unraisablehook = lambda odd: None if isinstance(odd.exc_value, apsw.Error) else unraisable(odd)
         try:
             yield self
         finally:
-            connection.open_file = before
+            connection.open_file, sys.unraisablehook = before, unraisable
             self.unregister()
 
     def _open(self, database: str, **_: object) -> sqlite3.Connection:

@@ -7,7 +7,8 @@ neither. Files that were made or deleted, with no sync of their folder since, we
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
@@ -123,13 +124,11 @@ class Surface:
         return Cut({end: content.left(chance) for end, content in names.items()}, self.told, self.at)
 
 
-def cuts(operations: Sequence[Operation], count: int, chance: Random) -> list[Cut]:
+def cuts(operations: Sequence[Operation], count: int, chance: Random) -> Iterator[Cut]:
     """So many cuts, at moments spread evenly over what was done."""
     surface = Surface()
-    wanted = sorted(chance.randrange(1, len(operations) + 1) for _ in range(count))
-    found: list[Cut] = []
+    wanted = Counter(chance.randrange(1, len(operations) + 1) for _ in range(count))
     for done in operations:
         surface.do(done)
-        while len(found) < count and wanted[len(found)] == surface.at:
-            found.append(surface.cut(chance))
-    return found
+        for _ in range(wanted[surface.at]):
+            yield surface.cut(chance)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import linecache
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -100,9 +100,9 @@ def file_name(text: str) -> str:
     return f"{as_path(text).strip('. ')}.db"
 
 
-def class_name(text: str) -> str:
+def class_name(text: str, other: str = "Named") -> str:
     """The text where it can be a class's name, else a plain one."""
-    return text[:60] if text.isidentifier() else "Named"
+    return text[:60] if text.isidentifier() else other
 
 
 def identity(text: str) -> str:
@@ -110,9 +110,9 @@ def identity(text: str) -> str:
     return without_halves(text)[:60]
 
 
-def define(text: str, gate: threading.Event) -> tuple[type, dict[str, Any]]:
+def define(text: str, name: str, gate: threading.Event) -> tuple[type, dict[str, Any]]:
     """The agents, from a cell whose file, comments and method names are the text."""
-    name, file = class_name(text), f"<{as_path(text)}>"
+    file = f"<{as_path(text)}>"
     source = SOURCE.format(name=name, note=note_of(text))
     linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
 
@@ -141,14 +141,106 @@ def define(text: str, gate: threading.Event) -> tuple[type, dict[str, Any]]:
     return wb.agent(made), space
 
 
+class Cell:
+    """What one payload does in a session: agents that are called by it, say it, return it and fail with it.
+
+    Args:
+        session: where.
+        payload: the text.
+        name: of the class of the agents.
+        gate: holds what is to stay at work.
+
+    Attributes:
+        agents: ids of the agents, by what they are for.
+    """
+
+    def __init__(self, session: wb.Session, payload: str, name: str, gate: threading.Event) -> None:
+        self.session, self.payload, self.text = session, payload, without_halves(payload)
+        self.agents: dict[str, str] = {}
+        self.name = identity(self.text)
+        self.agent: Any
+        self.agent, self.space = define(payload, name, gate)
+
+    def get(self, what: str) -> Any:
+        """The agent that is for something."""
+        client = self.agent.get([what, self.name])
+        self.agents[what] = client.agent_id.text
+        return client
+
+    def call(self) -> wb.FanOutResults:
+        """Calls, jobs and waits; what a job came to."""
+        get, text, payload = self.get, self.text, self.payload
+        options = {"key": text, "label": text} if text else {}
+        wb.run(get("worker").work.with_options(**options)(payload))
+        for error, act in ((self.space["OddError"], "fail"), (TimeoutError, "fail_in_step")):
+            with contextlib.suppress(wb.InvocationError, error):
+                wb.run(getattr(get(act), act)(payload))
+        for method in [method for method in dir(get("named")) if method == text[:200]]:
+            wb.run(getattr(get("named"), method)(payload))
+        wb.run(get("chief").lead([f"{self.name}{number}" for number in range(3)]))
+        results = wb.run(wb.fan_out(_item, [payload, "fails"], on_error="collect", name=text[:100] or None))
+        self.first, self.second, self.third, never = (wb.create_promise() for _ in range(4))
+        get("waits").wait.trigger(self.first)
+        get("maker").make.trigger()
+        get("waits for ever").wait.trigger(never)
+        get("stopped").wait.trigger(never)
+        get("source").part.trigger(payload)
+        get("changed").change.trigger(self.third)
+        get("taken back").work.trigger(payload)
+        get("later").work.with_options(**options).schedule(60, payload)
+        get("deleted").work.trigger(payload)
+        return results
+
+    def change(self) -> None:
+        """Promises are completed, agents stopped, taken back, forked and deleted; the code of one is changed."""
+        get, text = self.get, self.text
+        wb.run(get("completes").complete(self.first, text))
+        wb.run(get("completes").complete(self.first, text))
+        wb.complete_promise_json(self.second, {"text": text, text: [text]})
+        wb.run(get("waits").wait(self.second))
+        wb.run(get("stopped").interrupt())
+        wb.run(get("taken back").revert(invocations=1))
+        wb.run(get("worker").fork(at=2))
+        wb.run(get("deleted").delete())
+        self.space["changed"] = True
+
+    def fail(self) -> None:
+        """The agent whose code has changed is woken."""
+        wb.complete_promise(self.third, self.text)
+
+    def deadlock(self) -> wb.DeadlockError:
+        """Two agents call each other."""
+        try:
+            wb.run(self.get("first").ask(["second", self.name]))
+        except wb.DeadlockError as error:
+            return error
+        raise AssertionError("no deadlock")
+
+    def hold(self) -> None:
+        """One agent stays at work, and one tries again and again."""
+        self.get("holds").hold.trigger()
+        self.get("retries").try_for_ever.trigger(self.payload)
+        while not any(a.status == "retrying" and a.agent_id == self.agents["retries"] for a in self.session.agents()):
+            wb.run(self.get("worker").work(self.payload))
+
+
 @contextlib.contextmanager
 def world(payload: str, folder: Path) -> Iterator[World]:
     """Make a world, and end it."""
-    before, text, gate = dict(registry._types), without_halves(payload), threading.Event()
-    agent, space = define(payload, gate)
-    session = wb.start(folder / file_name(payload), clock=SimulatedClock(payload.encode("utf-8", "replace").hex()))
+    before, gate = dict(registry._types), threading.Event()
+    seed = payload.encode("utf-8", "replace").hex()
+    session = wb.start(folder / file_name(payload), clock=SimulatedClock(seed))
     try:
-        yield _filled(session, agent, space, payload, text, folder)
+        cell = Cell(session, payload, class_name(payload), gate)
+        results = cell.call()
+        wb.run(session.at_rest())
+        cell.change()
+        session.simulate_crash()
+        cell.fail()
+        wb.run(session.at_rest())
+        deadlock = cell.deadlock()
+        cell.hold()
+        yield World(payload, cell.text, session, deadlock, results, cell.agents, folder)
     finally:
         gate.set()
         session.close()
@@ -156,71 +248,41 @@ def world(payload: str, folder: Path) -> Iterator[World]:
         registry._types.update(before)
 
 
-def _filled(session: wb.Session, agent: Any, space: dict[str, Any], payload: str, text: str, folder: Path) -> World:
-    """Use every verb that takes or gives a text."""
-    name = identity(text)
-    agents = {}
+class Crowd(NamedTuple):
+    """One session with many payloads.
 
-    def get(what: str) -> Any:
-        client = agent.get([what, name])
-        agents[what] = client.agent_id.text
-        return client
+    Attributes:
+        session: left open; `gate` ends what is at work in it.
+        texts: the payloads as they are told, and `workers` the ids of the agents whose label they are.
+        deadlocks: refused cycles, in the same order.
+        results: of fan-outs.
+    """
 
-    def rest() -> None:
-        wb.run(session.at_rest())
+    session: wb.Session
+    gate: threading.Event
+    texts: list[str]
+    workers: list[str]
+    deadlocks: list[wb.DeadlockError]
+    results: list[wb.FanOutResults]
 
-    options = {"key": text, "label": text} if text else {}
-    wb.run(get("worker").work.with_options(**options)(payload))
-    for error, act in ((space["OddError"], "fail"), (TimeoutError, "fail_in_step")):
-        with contextlib.suppress(wb.InvocationError, error):
-            wb.run(getattr(get(act), act)(payload))
-    named = [method for method in dir(get("named")) if method == text[:200]]
-    for method in named:
-        wb.run(getattr(get("named"), method)(payload))
-    wb.run(get("chief").lead([f"{name}{number}" for number in range(3)]))
-    results = wb.run(wb.fan_out(_item, [payload, "fails"], on_error="collect", name=text[:100] or None))
-    payload_promise, json_promise, changed, never = (wb.create_promise() for _ in range(4))
-    get("waits").wait.trigger(payload_promise)
-    get("maker").make.trigger()
-    get("waits for ever").wait.trigger(never)
-    get("stopped").wait.trigger(never)
-    get("source").part.trigger(payload)
-    get("changed").change.trigger(changed)
-    get("taken back").work.trigger(payload)
-    get("later").work.with_options(**options).schedule(60, payload)
-    get("deleted").work.trigger(payload)
-    rest()
-    wb.run(get("completes").complete(payload_promise, text))
-    wb.run(get("completes").complete(payload_promise, text))
-    wb.complete_promise_json(json_promise, {"text": text, text: [text]})
-    wb.run(get("waits").wait(json_promise))
-    wb.run(get("stopped").interrupt())
-    wb.run(get("taken back").revert(invocations=1))
-    wb.run(get("worker").fork(at=2))
-    wb.run(get("deleted").delete())
-    space["changed"] = True
+
+def crowd(path: str, payloads: Iterable[str]) -> Crowd:
+    """Make a session with all of these; the last one's agents stay at work."""
+    gate = threading.Event()
+    session = wb.start(path, clock=SimulatedClock("crowd"))
+    cells = [Cell(session, text, class_name(text, f"Named{number}"), gate) for number, text in enumerate(payloads)]
+    results = [cell.call() for cell in cells]
+    wb.run(session.at_rest())
+    for cell in cells:
+        cell.change()
     session.simulate_crash()
-    wb.complete_promise(changed, text)
-    rest()
-    deadlock = _deadlock(get("first"), agent)
-    get("holds").hold.trigger()
-    get("retries").try_for_ever.trigger(payload)
-    while _status(session, agents["retries"]) != "retrying":
-        wb.run(get("worker").work(payload))
-    return World(payload, text, session, deadlock, results, agents, folder)
-
-
-def _status(session: wb.Session, agent_id: str) -> str:
-    return next((agent.status for agent in session.agents() if agent.agent_id == agent_id), "")
-
-
-def _deadlock(first: Any, agent: Any) -> wb.DeadlockError:
-    """Two agents that call each other."""
-    try:
-        wb.run(first.ask(["second", first.agent_id.parameters[0][1]]))
-    except wb.DeadlockError as error:
-        return error
-    raise AssertionError("no deadlock")
+    for cell in cells:
+        cell.fail()
+    wb.run(session.at_rest())
+    deadlocks = [cell.deadlock() for cell in cells]
+    cells[-1].hold()
+    workers = [cell.agents["worker"] for cell in cells]
+    return Crowd(session, gate, [cell.text for cell in cells], workers, deadlocks, results)
 
 
 async def _item(item: str) -> str:

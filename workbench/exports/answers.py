@@ -33,6 +33,7 @@ _EFFECTS: Final = 100
 _PAGE: Final = 500
 _NOTED: Final = 1_000
 _NOTED_WHYS: Final = 40
+_NOTED_OPLOGS: Final = 200
 _SHARE: Final = 20
 """A question that reads the whole log is answered anew after so many times as long as it took."""
 
@@ -334,6 +335,8 @@ class Answers:
             if self._tape.b[row] in (Arrow.CALL, Arrow.TRIGGER, Arrow.SCHEDULE):
                 slot, seq = self._tape.slot[row], self._tape.seq[row]
                 note("bar", f"{slot}:{seq}", slot=slot, seq=seq)
+        for node in [n for n in nodes if n.origin != Origin.ROOT][:_NOTED_OPLOGS]:
+            note("oplog", node.slot, slot=node.slot)
         note("orphans", "all")
         note("path", 0, slot=0)
         return found

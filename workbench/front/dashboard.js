@@ -128,7 +128,7 @@ export class Face {
     const { el } = this;
     el.classList.toggle("wb-narrow", el.clientWidth < 560);
     if (el.closest(".jp-Cell") || !el.isConnected) return;
-    const panel = el.closest(".lm-Widget.jp-LinkedOutputView, .jp-LinkedOutputView, .jp-Sidecar, .lm-DockPanel > .lm-Widget") ?? (el.closest(".lm-Widget") ? null : document.documentElement);
+    const panel = el.closest(".lm-Widget.jp-LinkedOutputView, .jp-LinkedOutputView, .jp-Sidecar, .lm-DockPanel > .lm-Widget") ?? (el.id === "wb-root" ? document.documentElement : null);
     if (!panel) return;
     const over = el.getBoundingClientRect().top - panel.getBoundingClientRect().top, high = Math.max(SMALL_H, panel.clientHeight - over - 6);
     const body = Math.max(LEAST_H, high - (el.clientHeight - this.body.clientHeight));
@@ -152,8 +152,7 @@ export class Face {
   show(name) {
     if (this.seen.includes(name) && this.seen.length > 1) this.seen = [name, ...this.seen.filter((other) => other !== name)];
     else this.seen = [name, ...this.seen.slice(1)];
-    this.desk.model.set("tab", name);
-    this.desk.saveSoon();
+    if (this.desk.model.get("tab") !== name) this.desk.put("tab", name);
     this.place();
   }
 

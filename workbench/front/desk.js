@@ -18,6 +18,7 @@ export class Desk {
     this.tape = new Tape();
     /** @type {Set<(news: Partial<News>) => void>} */ this.watchers = new Set();
     /** @type {any} a timer, while changes of ours have not left */ this.saving = undefined;
+    /** @type {Set<string>} names of the traits that we changed since */ this.unsent = new Set();
     /** @type {Set<number>} slots */ this.selected = new Set();
     /** @type {number | null} the entry that all views show; null for the live edge */ this.clock = null;
     this.shown = this.tape.now;
@@ -35,8 +36,8 @@ export class Desk {
     this.onMessage = this.onMessage.bind(this);
     this.onState = () => { if (!this.live) this.load(); };
     // An echo of what we sent earlier must not undo what we are about to send.
-    this.onSelected = () => { if (this.saving === undefined) { this.takeSelected(); this.tell({ selection: true }); } else model.set("selection", this.selectedIds()); };
-    this.onClock = () => { if (this.saving === undefined) { this.takeClock(); this.tell({ clock: true }); } else model.set("clock", this.clock ?? LIVE); };
+    this.onSelected = () => { if (this.unsent.has("selection")) model.set("selection", this.selectedIds()); else { this.takeSelected(); this.tell({ selection: true }); } };
+    this.onClock = () => { if (this.unsent.has("clock")) model.set("clock", this.clock ?? LIVE); else { this.takeClock(); this.tell({ clock: true }); } };
     this.undo = /** @type {[string, Function][]} */ ([["msg:custom", this.onMessage], ["change:state", this.onState], ["change:selection", this.onSelected], ["change:clock", this.onClock]]);
     for (const [name, act] of this.undo) model.on(name, act);
     this.takeClock();
@@ -177,8 +178,7 @@ export class Desk {
     if (seq === this.clock) return;
     this.clock = seq;
     this.stale = true;
-    this.model.set("clock", seq ?? LIVE);
-    this.saveSoon();
+    this.put("clock", seq ?? LIVE);
     this.tell({ clock: true });
   }
 
@@ -188,14 +188,15 @@ export class Desk {
   select(slots, more = false) {
     if (!more) this.selected = new Set(slots);
     else for (const slot of slots) if (!this.selected.delete(slot)) this.selected.add(slot);
-    this.model.set("selection", this.selectedIds());
-    this.saveSoon();
+    this.put("selection", this.selectedIds());
     this.tell({ selection: true });
   }
 
-  /** Changes of traits leave ten times a second at most: dragging the clock makes many. */
-  saveSoon() {
-    this.saving ??= setTimeout(() => { this.saving = undefined; this.model.save_changes(); }, 100);
+  /** Change a trait. Changes leave ten times a second at most: dragging the clock makes many. @param {string} name @param {any} value */
+  put(name, value) {
+    this.unsent.add(name);
+    this.model.set(name, value);
+    this.saving ??= setTimeout(() => { this.saving = undefined; this.unsent.clear(); this.model.save_changes(); }, 100);
   }
 
   /** The one agent that is selected, the last one picked; -1 for none. */

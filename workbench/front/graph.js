@@ -46,11 +46,11 @@ export class View {
   /** @type {[HTMLElement, () => string][]} texts of the card that change with time alone */ clocks = [];
   refolding = 0;
 
-  /** @param {Owner} hub @param {HTMLElement} el */
-  constructor(hub, el) {
-    this.hub = hub;
-    this.store = hub.store;
-    this.layout = new Layout(hub.store);
+  /** @param {Owner} owner @param {HTMLElement} el */
+  constructor(owner, el) {
+    this.owner = owner;
+    this.store = owner.store;
+    this.layout = new Layout(owner.store);
     this.el = el;
     /** @type {(() => void)[]} */ this.undo = [];
     /** @type {Set<number>} */ this.selected = new Set();
@@ -60,7 +60,7 @@ export class View {
     /** @type {{slot: number, other: number, since: number}[]} */ this.sparks = [];
     this.frameId = this.spoken = this.refolded = 0;
     this.build();
-    this.painter = new Painter(hub.store, this.layout, this.canvases);
+    this.painter = new Painter(owner.store, this.layout, this.canvases);
     this.listen();
     this.layout.rebuild();
     this.reselect();
@@ -192,12 +192,12 @@ export class View {
         busy ||= counts.some((/** @type {number} */ n, /** @type {number} */ status) => n > 0 && isBusy(status));
       }
       if (moved) { this.everything = true; this.grown = true; this.want(); }
-      if (busy && this.hub.live) this.refoldSoon();
+      if (busy && this.owner.live) this.refoldSoon();
     }, REFOLD_MS));
   }
 
   reselect() {
-    this.selected = new Set(this.hub.selected().filter((slot) => slot < this.store.n));
+    this.selected = new Set(this.owner.selected().filter((slot) => slot < this.store.n));
     this.overStale = true;
     this.want();
   }
@@ -378,7 +378,7 @@ export class View {
   doing(slot) {
     const { store } = this, status = store.statuses[slot];
     const lasts = isBusy(status) || status === QUEUED || status === INTERRUPTED;
-    const time = this.hub.live && lasts ? describeTime(store.now() - store.since[slot]) : "";
+    const time = this.owner.live && lasts ? describeTime(store.now() - store.since[slot]) : "";
     return time ? `${STATUS[status]} for ${time}` : STATUS[status];
   }
 
@@ -432,7 +432,7 @@ export class View {
     this.focus = slot;
     this.onBand = false;
     if (slot < 0) this.hide();
-    this.hub.select([...this.selected]);
+    this.owner.select([...this.selected]);
     this.overStale = true;
     this.want();
   }
@@ -514,7 +514,7 @@ export class View {
 
   askDetails() {
     if (this.aging) { this.outdated = true; return; }
-    this.hub.ask({ t: "details", slot: this.focus });
+    this.owner.ask({ t: "details", slot: this.focus });
     this.aging = /** @type {any} */ (setTimeout(() => { this.aging = 0; if (this.open && this.outdated) this.askDetails(); }, 500));
     this.outdated = false;
   }
@@ -566,7 +566,7 @@ export class View {
   tick() {
     this.ticking = 0;
     for (const [cell, text] of this.clocks) setText(cell, text());
-    if (this.open && this.hub.live) this.ticking = /** @type {any} */ (setTimeout(() => this.tick(), TICK_MS));
+    if (this.open && this.owner.live) this.ticking = /** @type {any} */ (setTimeout(() => this.tick(), TICK_MS));
   }
 
   /** The steps that are tried again: how often they were, why, and when next. @param {any} known */
@@ -588,7 +588,7 @@ export class View {
       const on = wait.on || "an agent out of view";
       const text = wait.kind === "call" ? `${on}${wait.what ? `.${wait.what}` : ""}` : wait.kind === "promise" ? `${wait.what} of ${on}` : wait.kind === "step" ? `step ${wait.what}` : wait.what;
       const item = make("div", "wb-code", text);
-      if (this.hub.live) item.append(" ", this.timed(() => describeTime(store.now() - wait.since / 1e6), "wb-time"));
+      if (this.owner.live) item.append(" ", this.timed(() => describeTime(store.now() - wait.since / 1e6), "wb-time"));
       cell.append(item);
       if (wait.line && wait.line !== shown[i + 1]?.line) cell.append(make("div", "wb-faint", wait.line.split("/").pop()));
     });

@@ -84,14 +84,14 @@ export class GraphPane {
     this.selecting = false;
     this.store.now = () => desk.now();
     /** @type {import("./graph.js").Owner} */
-    this.hub = {
+    this.owner = {
       store: this.store,
       get live() { return desk.live || desk.clock !== null; },
       ask(question) { if (question.t === "details") pane.details(question.slot); },
       selected: () => [...desk.selected],
       select(slots) { pane.selecting = true; desk.select(slots); pane.selecting = false; },
     };
-    this.view = new View(this.hub, el);
+    this.view = new View(this.owner, el);
     this.update({ rows: true, clock: true, selection: true, theme: false, kernel: false });
   }
 

@@ -77,7 +77,7 @@ export function confirmHere(el, question, verb, more) {
     row.append(no, yes);
     box.append(text, ...(more ? [more] : []), row);
     el.append(box);
-    (more?.querySelector("textarea, input") ?? no).focus?.();
+    /** @type {HTMLElement} */ (more?.querySelector("textarea, input") ?? no).focus();
   });
 }
 

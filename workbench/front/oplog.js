@@ -677,7 +677,7 @@ export class OplogPane {
   drawPast() {
     const { desk, tape } = this, after = desk.clock === null ? undefined : tape.reverts.find((row) => row >= desk.moment.row && tape.slot[row] === this.slot);
     const later = after === undefined ? "" : ` What it did after index ${tape.a[after]} was taken back at entry ${tape.seq[after]}, and is not listed.`;
-    const store = this.mode === "tape" ? "No kernel answers: this is what the views know of the agent. Values and the other entries are in the store." : "";
+    const store = this.mode === "tape" ? "No kernel answers: this is what the views know. Values and all other entries are in the store." : "";
     setText(this.note, `${store}${this.mode === "tape" ? "" : later}`.trim());
     this.note.hidden = !this.note.textContent;
   }

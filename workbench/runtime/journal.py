@@ -7,6 +7,8 @@ Now and then a *checkpoint* of the state follows a batch, so that the next openi
 
 What leaves the session (a result for a cell, a step that starts, a line that was printed) is *released* only when the
 entries that led to it are committed. What stays inside (agent to agent) does not wait.
+
+When there is no room to write, the batch is *held back* with all that comes after it, and tried again until there is.
 """
 
 from collections import deque
@@ -19,6 +21,7 @@ from workbench.core.decisions import Draft
 from workbench.core.lineage import Segment
 from workbench.core.nouns import Agent, Invocation
 from workbench.core.state import State
+from workbench.errors import StoreFullError
 from workbench.model import entries as e
 from workbench.model.entries import Body, Entry
 from workbench.runtime.clock import Clock
@@ -26,6 +29,10 @@ from workbench.runtime.writer import Done, Writer
 from workbench.store.faults import reach
 from workbench.store.feed import Feed
 from workbench.store.log import Log
+
+
+Question = Callable[[State], Any]
+"""What is asked of the state by somebody who only reads."""
 
 
 class Listener(Protocol):
@@ -103,12 +110,14 @@ class Journal:
         """While a crash is simulated, nothing more goes to the writer."""
         self.broken: BaseException | None = None
         """Why the log can no longer be written."""
+        self.full: StoreFullError | None = None
+        """Why a batch is held back, while there is no room to write it."""
         self.pace = Pace()
         self._checkpointed = self._checkpoint_bytes = 0
         self._buffer: list[Entry] = []
         self._handed_over: Sequence[Entry] = ()
         self._releases: deque[tuple[int, Callable[[], object]]] = deque()
-        self._unacknowledged: dict[Future[Any], int] = {}
+        self._unacknowledged: dict[Future[Any], Question | None] = {}
         self._writer = Writer(log, written)
 
     def tick(self) -> None:
@@ -198,7 +207,7 @@ class Journal:
 
     def flush(self) -> None:
         """Hand all new entries to the writer, unless it has a batch already."""
-        if self._buffer and not self.writing and not self.halted and self.broken is None:
+        if self._buffer and not self.writing and not self.halted and self.trouble is None:
             batch, self._buffer = self._buffer, []
             self._handed_over = batch
             self.writing = True
@@ -208,9 +217,21 @@ class Journal:
             if agents <= pace.agents and self._checkpoint_bytes <= pace.size:
                 self._keep(max(pace.entries, pace.per_agent * agents))
 
+    @property
+    def trouble(self) -> BaseException | None:
+        """Why nothing is written now."""
+        return self.broken or self.full
+
+    def try_again(self) -> None:
+        """Hand the batch that is held back to the writer once more."""
+        if self.full is not None and not self.writing and not self.halted and self.broken is None:
+            self.writing = True
+            self._writer.put(self._handed_over)
+
     def confirm(self, batch: Sequence[Entry]) -> None:
         """The writer has committed a batch: publish it, and release what waited for it."""
         self.committed = batch[-1].seq
+        self.full = None
         self._handed_over = ()
         reach("feed.publish")
         self.feed.lag = self.clock.both()[1] - batch[0].mono
@@ -228,15 +249,31 @@ class Journal:
         else:
             self._releases.append((self.state.seq, action))
 
-    def acknowledge(self, future: "Future[Any]", settle: Callable[[], object]) -> None:
-        """Settle a future once what was written so far is committed; a crash before that fails it."""
+    def acknowledge(
+        self, future: "Future[Any]", settle: Callable[[], object], question: "Question | None" = None
+    ) -> None:
+        """Settle a future once what was written so far is committed; a crash before that fails it.
+
+        Args:
+            future: of somebody outside.
+            settle: gives it what it waits for.
+            question: what it asks of the state, when that is all: see `take_questions`.
+        """
 
         def release() -> None:
-            self._unacknowledged.pop(future, None)
-            settle()
+            if future in self._unacknowledged:
+                del self._unacknowledged[future]
+                settle()
 
-        self._unacknowledged[future] = self.state.seq
+        self._unacknowledged[future] = question
         self.release(release)
+
+    def take_questions(self) -> "list[tuple[Future[Any], Question]]":
+        """Who only asks something of the state and waits for a commit; from now on they do not wait here."""
+        asked = [(future, question) for future, question in self._unacknowledged.items() if question is not None]
+        for future, _ in asked:
+            del self._unacknowledged[future]
+        return asked
 
     # ---- endings -------------------------------------------------------------------------------------------------
 
@@ -244,6 +281,7 @@ class Journal:
         """Lose the entries that no batch holds, as a crash does."""
         self._buffer.clear()
         self._handed_over = ()
+        self.full = None
 
     def drop_releases(self) -> "tuple[Future[Any], ...]":
         """Forget what waits for a commit; the futures that will not be settled now."""

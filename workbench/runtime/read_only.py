@@ -112,6 +112,11 @@ class ReadOnlySession(Session):
         """The entries that were taken in, for views; `refresh` brings more."""
         return self._feed
 
+    @property
+    def trouble(self) -> BaseException | None:
+        """Why the store cannot be read any more, or None when all is well."""
+        return self._broken
+
     def wall(self) -> int:
         """The present time, in nanoseconds since the epoch; no earlier than the last entry."""
         return max(self._clock.wall(), self._state.wall)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from workbench.core.nouns import status_of
 from workbench.core.state import State
-from workbench.errors import SessionClosedError
+from workbench.errors import SessionClosedError, StoreFullError
 from workbench.ids import AgentId
 from workbench.model.agent_type import registry
 from workbench.model.codec import KnownTypes
@@ -118,8 +118,22 @@ class Session(Viewed):
     ) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self.close)
 
+    @property
+    def trouble(self) -> BaseException | None:
+        """Why nothing can be written now, or None when all is well.
+
+        A `StoreFullError` passes: what agents did since is held back, and goes on by itself when there is room again.
+        Any other ended the session's work, which goes on when it is started again. Reading tells what is committed.
+        """
+        return None if self._pid != os.getpid() else self._thread.journal.trouble
+
     def __repr__(self) -> str:
-        return printable(f"<session on {Path(self.path).name}{', closed' if self._closed else ''}>")
+        how = ""
+        if self._closed:
+            how = ", closed"
+        elif trouble := self.trouble:
+            how = ", store full" if isinstance(trouble, StoreFullError) else ", stopped"
+        return printable(f"<session on {Path(self.path).name}{how}>")
 
     def disown(self) -> None:
         """In a child made with `os.fork`: the lock on the store is the parent's."""
@@ -212,7 +226,7 @@ class Session(Viewed):
 
     def _answer(self, question: Callable[[State], _T]) -> _T:
         thread = self.thread
-        answer: _T = thread.ask(lambda: question(thread.state)).result()
+        answer: _T = thread.read(question).result()
         return answer
 
     def wall(self) -> int:
@@ -232,8 +246,7 @@ class Session(Viewed):
 
     def status(self, agent_id: str) -> "Future[str]":
         """The status of an agent, `idle` when it does not exist yet."""
-        thread = self.thread
-        return thread.ask(lambda: self._status(thread.state, agent_id))
+        return self.thread.read(lambda state: self._status(state, agent_id))
 
     def _status(self, state: State, agent_id: str) -> str:
         agent = state.find(agent_id)

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from workbench.core.nouns import Step
 from workbench.core.state import State
-from workbench.errors import CrashedError, SessionClosedError
+from workbench.errors import CrashedError, SessionClosedError, StoreFullError
 from workbench.model.agent_type import AgentType, Registry
 from workbench.model.entries import Entry
 from workbench.runtime import recovery
@@ -29,7 +29,7 @@ from workbench.runtime.clock import Clock
 from workbench.runtime.current import current
 from workbench.runtime.engine import Engine
 from workbench.runtime.holdups import Holdups
-from workbench.runtime.journal import Journal
+from workbench.runtime.journal import Journal, Question
 from workbench.runtime.requests import Requests
 from workbench.runtime.steps import Outcome, Steps
 from workbench.runtime.timers import Timers
@@ -41,6 +41,8 @@ TURN_ENTRIES: Final = 1000
 """Entries after which a turn ends, so that the writer starts early and other callbacks get their share."""
 BACKLOG_ENTRIES: Final = 50_000
 """Uncommitted entries at which serving pauses until the writer has caught up."""
+RETRY_SECONDS: Final = 0.5
+"""From one try to the next to write what is held back because the store is full."""
 SUSPEND_AFTER: Final = 10.0
 """Seconds after which an agent that waits for promises or timers only gives its instance up."""
 
@@ -58,6 +60,9 @@ class SessionThread:
         self._signalled = False
         self._turn_due = False
         self._idle_waiters: list[Future[None]] = []
+        self._opened = False
+        self._committed_state: State | None = None
+        """What is committed, folded while nothing can be written and somebody asks."""
         self._plain_context = contextvars.Context()  # a cell's context variables are no input of an agent
         self.loop = asyncio.new_event_loop()
         self.journal = Journal(log, clock, self._written)
@@ -72,9 +77,13 @@ class SessionThread:
         self._holdups = Holdups(self.engine, self._thread.ident or 0)
         try:
             self.ask(self._open).result()
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, StoreFullError):
+                do = "free disk space and start it again, or open it with read_only=True"
+                raise StoreFullError(error.what, error.why, do) from error
             raise
+        self._opened = True
 
     @property
     def state(self) -> State:
@@ -155,6 +164,42 @@ class SessionThread:
         self.enter(run)
         return future
 
+    def read(self, question: Question) -> "Future[Any]":
+        """As `ask`, for what only reads: while nothing can be written, the state that is committed answers."""
+        if self.here:
+            return self.ask(lambda: question(self.state))
+        future: Answer[Any] = Answer()
+
+        def run() -> None:
+            if self.journal.trouble is not None:
+                self._answer_from_store(future, question)
+                return
+            try:
+                value = question(self.state)
+            except BaseException as error:  # noqa: BLE001 - goes to who asked
+                future.set_exception(error)
+            else:
+                self.journal.acknowledge(future, lambda: future.give(value), question)
+
+        self.post(run)
+        return future
+
+    def _answer_from_store(self, future: "Future[Any]", question: Question) -> None:
+        committed = self.journal.committed
+        try:
+            state = self._committed_state
+            if state is None or state.seq != committed:
+                state = recovery.newest_checkpoint(self.log)
+                state = self._committed_state = state.fold(self.log.read(state.seq, committed))
+                state.wakes.clear()
+                state.ended.clear()
+            value = question(state)
+        except BaseException as error:  # noqa: BLE001 - as above
+            _fail((future,), error)
+        else:
+            if future.set_running_or_notify_cancel():
+                future.set_result(value)
+
     # ---- turns -----------------------------------------------------------------------------------------------------
 
     def _schedule_turn(self) -> None:
@@ -198,9 +243,15 @@ class SessionThread:
     def _committed(self, batch: Sequence[Entry], error: BaseException | None) -> None:
         journal = self.journal
         journal.writing = False
+        if isinstance(error, StoreFullError) and self._opened:
+            self._hold_back(error)
+            return
         if error is not None:
             self._break(error)
             return
+        if journal.full is not None:
+            self._committed_state = None
+            logger.warning("%s can be written again, and the session goes on", getattr(self.log, "path", "the store"))
         journal.confirm(batch)
         self.engine.unpark()
         journal.flush()
@@ -231,7 +282,7 @@ class SessionThread:
 
     def _rest(self) -> None:
         """Nothing is left to do now: tell who waits for that; a simulated clock jumps to the next timer."""
-        if self.engine.parked or self.journal.uncommitted:
+        if self.engine.parked or self.journal.uncommitted or self.journal.full is not None:
             return
         if self.clock.simulated and not self.steps.any_under_way and (due := self.timers.next_due()) is not None:
             self.clock.advance_to(due)
@@ -292,10 +343,24 @@ class SessionThread:
         self._open()
         self.watchers.after_crash(self.state, lost)
 
+    def _hold_back(self, error: StoreFullError) -> None:
+        """There is no room: what is not committed waits until there is, and so do all whom it would be told."""
+        if self.journal.full is None:
+            logger.warning("%s", error)
+        self.journal.full = error
+        self._answer_questions()
+        self.loop.call_later(RETRY_SECONDS, self.journal.try_again)
+
+    def _answer_questions(self) -> None:
+        """Who only reads does not wait for what may never be committed."""
+        for future, question in self.journal.take_questions():
+            self._answer_from_store(future, question)
+
     def _break(self, error: BaseException) -> None:
         """The log cannot be written: nothing that was not committed is ever acknowledged."""
         self.journal.broken = error
         logger.error("the session stopped: %s", error)
+        self._answer_questions()
         self._fail_all(error)
 
     def _fail_all(self, error: BaseException) -> None:
@@ -308,12 +373,17 @@ class SessionThread:
         if self.closed:
             return
         finished: Future[None] = Answer()
+        last_try = self.journal.try_again
 
         def end() -> None:
-            self.journal.flush()
+            nonlocal last_try
+            last_try()
+            last_try = self.journal.flush
             if self.journal.writing:
                 self.loop.call_soon(end)
                 return
+            if self.journal.full is not None:
+                logger.warning("closed without room to write: what nobody was told of is lost. %s", self.journal.full)
             self.journal.keep_at_close()
             self.closed = True
             self.timers.clear()

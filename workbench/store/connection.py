@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from workbench.errors import StoreCorruptError, StoreError
+from workbench.errors import StoreCorruptError, StoreError, StoreFullError
 
 SIDES: Final = ("-wal", "-shm", "-journal")
 """What SQLite may keep beside a file."""
@@ -49,12 +49,45 @@ def connect(path: Path, how: str) -> sqlite3.Connection:
             check_same_thread=False,
             cached_statements=64,
         )
+        db.execute("PRAGMA trusted_schema = OFF")
     except sqlite3.Error as error:
         raise StoreError(
             f"{path} cannot be opened", str(error), "check that the folder exists and may be written"
         ) from error
-    db.execute("PRAGMA trusted_schema = OFF")
     return db
+
+
+_NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""What SQLite says when a disk, a quota or a limit of file sizes is full; the last, when its shared memory must grow."""
+_OF_THE_DISK: Final = frozenset(
+    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+)
+"""What says nothing about the file's content."""
+
+
+def is_io_error(error: sqlite3.Error) -> bool:
+    """Whether reading, writing or syncing failed."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR
+
+
+def disk_error(path: Path, verb: str, error: sqlite3.Error) -> StoreError | None:
+    """The error for what went wrong below SQLite, where the file itself may be sound; None for any other.
+
+    Args:
+        path: the store's file.
+        verb: what could not be done to it, as `written`.
+        error: what SQLite said.
+    """
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code in _NO_ROOM:
+        return StoreFullError(
+            f"there is no room to write to {path}",
+            str(error),
+            "free disk space; what is not written yet is held back until then, and reading goes on",
+        )
+    if code & 0xFF in _OF_THE_DISK:
+        return StoreError(f"{path} could not be {verb}", str(error), "check the disk, then start the session again")
+    return None
 
 
 @contextmanager
@@ -101,6 +134,8 @@ def _explained(path: Path, how: str, error: Exception) -> StoreError:
             f"{error}; its write-ahead log takes part, and nothing may be written beside it",
             f"copy it, together with {path.name}-wal, into a folder that you may write to",
         )
+    if isinstance(error, sqlite3.Error) and (of_the_disk := disk_error(path, "read", error)) is not None:
+        return of_the_disk
     return StoreCorruptError(f"{path} cannot be read", str(error), "restore a copy made with session.export")
 
 

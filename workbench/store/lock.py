@@ -4,6 +4,7 @@ Not a lock on the store itself: POSIX locks vanish when anything in the process 
 system releases `flock` when the owner dies, however it dies, so a killed kernel leaves no lock behind.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -33,8 +34,16 @@ class StoreLock:
 
         Raises:
             StoreInUseError: somebody else is; says who.
+            StoreError: nothing may be written there.
         """
-        fd = self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fd = self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be written",
+                str(error.strerror),
+                "name a folder that may be written to and has room, or open the store with read_only=True",
+            ) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -47,7 +56,8 @@ class StoreLock:
             ) from None
         owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
         os.ftruncate(fd, 0)
-        os.pwrite(fd, owner.encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: it is held all the same, and only nobody is told by whom
+            os.pwrite(fd, owner.encode(), 0)
 
     def release(self) -> None:
         """Stop being the owner. Harmless when repeated."""

@@ -5,6 +5,7 @@ cut. Rows go in by many-row INSERT statements, because Python's sqlite3 gives up
 (once in `executemany`, twice in `execute`), and with a busy session it takes a switch interval, 5 ms, to get it back.
 """
 
+import contextlib
 import logging
 import os
 import sqlite3
@@ -13,11 +14,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from workbench.errors import StoreError, StoreReadOnlyError
+from workbench.errors import StoreError, StoreFullError, StoreReadOnlyError
 from workbench.model.entries import KIND_NUMBERS, KINDS, Body, Entry, encode_body
 from workbench.store.chain import link
 from workbench.store.checkpoints import keep
-from workbench.store.connection import OWN, connect
+from workbench.store.connection import OWN, connect, disk_error, is_io_error
 from workbench.store.faults import reach
 from workbench.store.reading import Part, StoreReader
 from workbench.store.schema import CHECKPOINT_TABLES, LARGE_BODY, SCHEMA, insert_rows
@@ -96,6 +97,8 @@ class SqliteLog(StoreReader):
         self._wal_inode = 0
         self._places: dict[str, int] = {"": 0}
         self._writing: sqlite3.Connection | None = None
+        self._failed: StoreError | None = None
+        """Why nothing more is written: after a failed sync nobody knows what is on the disk."""
         super().__init__(path)
 
     def _begin(self) -> None:
@@ -142,11 +145,13 @@ class SqliteLog(StoreReader):
         """Make entries durable in one transaction.
 
         Raises:
-            StoreError: SQLite could not commit (full disk, I/O error), or the write-ahead log was taken away; nothing
-                of the batch counts then. Or the batch does not follow what is there: one before it failed.
+            StoreFullError: there is no room; nothing of the batch counts, and it may be tried again.
+            StoreError: SQLite could not commit (I/O error), or the write-ahead log was taken away; nothing of the batch
+                counts then, and nothing more is written. Or the batch does not follow what is there: one before it
+                failed.
         """
-        if self._damage is not None:
-            raise self._damage
+        if stopped := self._damage or self._failed:
+            raise stopped
         if entries[0].seq != self.last_seq + 1:
             raise StoreError(
                 f"{self.path} ends at entry {self.last_seq}, and entry {entries[0].seq} cannot follow",
@@ -176,14 +181,11 @@ class SqliteLog(StoreReader):
             reach("append.commit.before")
             db.execute("COMMIT")
         except BaseException as error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+            _roll_back(db)
             for _, text in places:
                 del self._places[text]
             if isinstance(error, sqlite3.Error):
-                raise StoreError(
-                    f"{self.path} could not be written", str(error), "free disk space, then start the session again"
-                ) from error
+                raise self._not_written(error) from error
             raise
         reach("append.commit.after")
         self._check_wal()
@@ -200,7 +202,7 @@ class SqliteLog(StoreReader):
         Raises:
             StoreError: an I/O error, or the write-ahead log was taken away.
         """
-        if seq != self.last_seq or self._damage is not None:
+        if seq != self.last_seq or self._damage is not None or self._failed is not None:
             return
         db = self._db
         try:
@@ -210,18 +212,25 @@ class SqliteLog(StoreReader):
             reach("checkpoint.before")
             db.execute("COMMIT")
         except BaseException as error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+            _roll_back(db)
             if not isinstance(error, sqlite3.Error):
                 raise
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
-                raise StoreError(
-                    f"{self.path} could not be written", str(error), "check the disk, then start the session again"
-                ) from error
+            not_written = self._not_written(error)
+            if self._failed is not None:
+                raise not_written from error
             logger.warning("%s: no checkpoint at entry %d: %s", self.path, seq, error)
             return
         reach("checkpoint.after")
         self._positioned = seq
+
+    def _not_written(self, error: sqlite3.Error) -> StoreError:
+        """The error for a transaction that failed; after an I/O error of which no room is no cause, it is the last."""
+        of_the_disk = disk_error(self.path, "written", error)
+        if of_the_disk is None:
+            return StoreError(f"{self.path} could not be written", str(error), "start the session again")
+        if is_io_error(error) and not isinstance(of_the_disk, StoreFullError):
+            self._failed = of_the_disk
+        return of_the_disk
 
     def _rows(
         self, entries: Sequence[Entry], places: list[tuple[int, str]], payloads: list[tuple[bytes, bytes]]
@@ -275,3 +284,10 @@ class SqliteLog(StoreReader):
         super().close()
         if self._writing is not None:
             self._writing.close()
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    """End a transaction that failed, if SQLite has not; where that fails too, no other can begin."""
+    if db.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")

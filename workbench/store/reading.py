@@ -20,7 +20,7 @@ from workbench.errors import StoreCorruptError, StoreError, StoreFormatError
 from workbench.model.entries import KIND_NUMBERS, Body, Entry, decode_body
 from workbench.store.chain import START, link
 from workbench.store.checkpoints import Oplogs, positions, states
-from workbench.store.connection import SIDES, connect, reading
+from workbench.store.connection import SIDES, connect, disk_error, reading
 from workbench.store.query import run_query
 from workbench.store.schema import APPLICATION_ID, FORMAT
 
@@ -75,6 +75,8 @@ class StoreReader:
         try:
             yield
         except (sqlite3.DatabaseError, StoreCorruptError) as error:
+            if isinstance(error, sqlite3.Error) and (other := disk_error(self.path, "opened", error)) is not None:
+                raise other from error
             why = error.why if isinstance(error, StoreCorruptError) else str(error)
             raise StoreFormatError(
                 f"{self.path} cannot be read as a store", why, "name another file, or restore a copy"
@@ -255,7 +257,8 @@ class StoreReader:
         try:
             return list(self._found(self._read_db, self._seqs_of(agent, first, last)))
         except sqlite3.DatabaseError as error:
-            raise self._corrupt(f"{self.path} cannot be read", str(error)) from error
+            of_the_disk = disk_error(self.path, "read", error)
+            raise of_the_disk or self._corrupt(f"{self.path} cannot be read", str(error)) from error
 
     def read_parts(self, parts: Iterable[Part]) -> list[Entry]:
         """Committed entries of several parts of oplogs, in the order of the parts; any thread."""

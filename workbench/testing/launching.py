@@ -145,6 +145,11 @@ class Launcher:
         raise RuntimeError(f"the child ended and never told {name!r}: {self._report!r}")
 
     @property
+    def report(self) -> Report:
+        """What became of the last child, as far as it has told."""
+        return self._report
+
+    @property
     def child_pid(self) -> int:
         """The process id of the last child."""
         if not self._report.pid:

@@ -1,6 +1,7 @@
 """What the children of `orders` do: run a program in one order after the other; look at the stores from outside."""
 
 import json
+import logging
 import random
 import traceback
 from collections.abc import Sequence
@@ -18,19 +19,126 @@ from workbench.testing.clock import SimulatedClock
 from workbench.testing.effects import effects_go_to
 from workbench.testing.inspecting import dump, objects_of, rebuild_all
 from workbench.testing.judge import read_log, violations
-from workbench.testing.scheduling import Chooser, Scheduler
+from workbench.testing.scheduling import ALL, Choice, Chooser, Scheduler
 
 REST_SECONDS = 30.0
 """After which a program that does not come to rest counts as stuck."""
 
 
-def next_order(trail: Sequence[tuple[int, int]]) -> list[int] | None:
-    """What to pick in the run after the one that picked this, so that each order comes once; None after the last."""
-    for at in range(len(trail) - 1, -1, -1):
-        picked, of = trail[at]
-        if picked + 1 < of:
-            return [*(before for before, _ in trail[:at]), picked + 1]
-    return None
+class Node:
+    """A moment of a run: what may come next, what was tried of it, and what need not be.
+
+    Attributes:
+        choices: what may come next.
+        picked: the place of what comes.
+        footprint: which agents that concerned.
+        tried: what came before in other runs, with the agents it concerned.
+        asleep: what need not come now, as it came earlier in other runs and nothing since concerned the same agents.
+    """
+
+    def __init__(self, choices: list[Choice], asleep: dict[Choice, frozenset[str]]) -> None:
+        self.choices = choices
+        self.picked = 0
+        self.footprint: frozenset[str] = frozenset()
+        self.tried: dict[Choice, frozenset[str]] = {}
+        self.asleep = {choice: concerned for choice, concerned in asleep.items() if choice in choices}
+
+    def pick(self) -> bool:
+        """Go on to the next thing that is neither tried nor asleep; False when there is none."""
+        for place, choice in enumerate(self.choices):
+            if choice not in self.tried and choice not in self.asleep:
+                self.picked = place
+                return True
+        return False
+
+    def asleep_after(self) -> dict[Choice, frozenset[str]]:
+        """What sleeps on when that which was picked is done."""
+        candidates = {**self.asleep, **self.tried}
+        return {choice: concerned for choice, concerned in candidates.items() if apart(concerned, self.footprint)}
+
+
+def apart(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two doings come to the same in either order."""
+    return not (one & other or ALL in one or ALL in other)
+
+
+class Search:
+    """All orders, depth first; two that differ only in how agents that do not concern each other interleave are one.
+
+    The way to leave the second of two such out are *sleep sets* (Godefroid): what was tried at a moment sleeps in the
+    runs that begin otherwise there, until something comes that concerns the same agents.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._depth = 0
+        self.pruned = False
+
+    def begin(self) -> None:
+        """A run begins."""
+        self._depth, self.pruned = 0, False
+
+    def choose(self, choices: list[Choice]) -> int | None:
+        """As before while the way is known, then the first that is awake; None when all sleep."""
+        if self._depth == len(self.nodes):
+            node = Node(choices, self.nodes[-1].asleep_after() if self.nodes else {})
+            if not node.pick():
+                self.pruned = True
+                return None
+            self.nodes.append(node)
+        node = self.nodes[self._depth]
+        if node.choices != choices:
+            raise RuntimeError(f"two runs of one order part: {node.choices} and {choices}")
+        return node.picked
+
+    def did(self, footprint: frozenset[str]) -> None:
+        """What was picked is done."""
+        self.nodes[self._depth].footprint = footprint
+        self._depth += 1
+
+    def advance(self) -> bool:
+        """Prepare the next run; False after the last."""
+        while self.nodes:
+            node = self.nodes[-1]
+            node.tried[node.choices[node.picked]] = node.footprint
+            if node.pick():
+                return True
+            self.nodes.pop()
+        return False
+
+
+class Picks:
+    """One order: what is given, and from then on the first, or by chance."""
+
+    def __init__(self, picks: Sequence[int], chance: random.Random | None = None) -> None:
+        self._left = list(picks)[::-1]
+        self._chance = chance
+
+    def choose(self, choices: list[Choice]) -> int:
+        """The next pick; where there is no choice none is used up."""
+        if len(choices) == 1:
+            return 0
+        if self._left:
+            return min(self._left.pop(), len(choices) - 1)
+        return 0 if self._chance is None else self._chance.randrange(len(choices))
+
+    def did(self, footprint: frozenset[str]) -> None:
+        """Nothing to learn from it."""
+
+
+class Trail:
+    """Passes on to a chooser, and notes what was picked where there was a choice."""
+
+    def __init__(self, chooser: Chooser) -> None:
+        self._chooser, self.did = chooser, chooser.did
+        self.picks: list[int] = []
+
+    def choose(self, choices: list[Choice]) -> int | None:
+        """What the chooser picks."""
+        picked = self._chooser.choose(choices)
+        if picked is not None and len(choices) > 1:
+            self.picks.append(picked)
+        return picked
 
 
 def digest(state: State) -> str:
@@ -38,70 +146,62 @@ def digest(state: State) -> str:
     return blake2b(repr(dump(state)).encode(), digest_size=16).hexdigest()
 
 
-def _chooser(picks: Sequence[int], chance: random.Random | None) -> Chooser:
-    """Pick what is given, and from then on the first, or by chance."""
-    left = list(picks)[::-1]
-
-    def choose(count: int) -> int:
-        if left:
-            return min(left.pop(), count - 1)
-        return 0 if chance is None else chance.randrange(count)
-
-    return choose
-
-
 def run_orders(
     channel: Channel,
     *,
     program: str,
     folder: str,
-    first: int,
-    count: int,
-    picks: list[int],
     seed: int,
-    sampled: bool,
+    most: int,
+    sampled: bool = False,
+    picks: list[int] | None = None,
     before: str = "",
-) -> dict[str, Any]:
-    """Run a program in some orders, each on a store of its own.
+) -> bool:
+    """Run a program in its orders, each on a store of its own, and send a `run` message for each.
 
     Args:
         channel: to whoever started this.
         program: `module:name` of the program.
         folder: for the stores, `order-<number>.db`.
-        first: number of the first.
-        count: how many at most.
-        picks: of the first; those after it follow from it, unless they are sampled.
         seed: of the simulated clock, and of the sample.
+        most: how many at most.
         sampled: pick by chance.
+        picks: try this order only.
         before: `module:name` of a function to call first.
 
     Returns:
-        `runs`, and in `next` what to pick in the order after the last; None when that was all.
+        whether these were all there are.
     """
     finest_turns()
+    logging.getLogger("workbench").disabled = True  # a run that is given up says so
     if before:
         resolve(before)()
-    runs = []
-    following: list[int] | None = picks
-    for number in range(first, first + count):
-        if following is None:
-            break
+    search, number = Search(), 0
+    alone = picks is not None or sampled
+    while number < most:
         store = Path(folder, f"order-{number}.db")
         channel.tell("order", number)
+        search.begin()
         chance = random.Random(f"{seed}/{number}") if sampled else None  # noqa: S311 - to be repeated
-        found = _run_order(program, store, _chooser(following, chance), seed)
-        trail = found.pop("trail")
-        runs.append({"number": number, "store": str(store), "picks": [picked for picked, _ in trail], **found})
-        following = [] if sampled else next_order(trail)
-    return {"runs": runs, "next": following}
+        trail = Trail(Picks(picks or (), chance) if alone else search)
+        found = _run_order(program, store, trail, seed)
+        if not search.pruned:
+            channel.send("run", {"store": str(store), "picks": trail.picks, **found})
+            number += 1
+        if picks is not None:
+            break
+        if not alone and not search.advance():
+            return True
+    return False
 
 
-def _run_order(program: str, store: Path, choose: Chooser, seed: int) -> dict[str, Any]:
+def _run_order(program: str, store: Path, chooser: Chooser, seed: int) -> dict[str, Any]:
+    for file in store.parent.glob(f"{store.name}*"):  # of a run that was given up
+        file.unlink()
     effects_go_to(Path(f"{store}.effects"))
     session = start(store, clock=SimulatedClock(f"orders/{seed}"))
-    scheduler = Scheduler(session, choose)
-    result = error = None
-    state, objects = "", {}
+    Scheduler(session, chooser)
+    result, error, state, objects = None, "", "", {}
     try:
         result = json.loads(json.dumps(resolve(program)(lambda _name, _value: None)))
         run(session.at_rest(), timeout=REST_SECONDS)
@@ -110,7 +210,7 @@ def _run_order(program: str, store: Path, choose: Chooser, seed: int) -> dict[st
     except Exception as raised:  # noqa: BLE001 - whatever a program raises in this order is what was found
         error = "".join(traceback.format_exception_only(raised)).strip()
     session.close()
-    return {"result": result, "error": error, "state": state, "objects": objects, "trail": scheduler.trail}
+    return {"result": result, "error": error, "state": state, "objects": objects}
 
 
 def judge_orders(channel: Channel, *, runs: list[dict[str, Any]], before: str = "") -> list[list[str]]:

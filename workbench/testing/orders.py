@@ -1,8 +1,7 @@
 """Every order of completion: a program is run once for each order in which what it waits for may come.
 
-The search is by choices: the first run picks the first of all that may come next, each later one differs from the one
-before in the last choice that has another answer, until none has. Each order runs on a store of its own; a second
-process, with another hash seed, then reads the store, folds it and rebuilds every agent.
+See `ordering.Search` for how they are found. Each runs on a store of its own; a second process, with another hash seed,
+reads that store, folds it and rebuilds every agent.
 """
 
 import json
@@ -59,6 +58,8 @@ def orders(
     had, and rebuilds every agent as it was, in a fresh process, with no new entry and no effect. Whether the results may
     differ from order to order is the program's business: see `Orders.results`.
 
+    Orders that differ only in how agents interleave that have nothing to do with each other count as one.
+
     The cell asks for one thing at a time and waits for it: what two threads do at once is in no order.
 
     Args:
@@ -72,44 +73,39 @@ def orders(
     """
     found = Orders(reference(program), seed)
     folder = Path(tempfile.mkdtemp(prefix="workbench-orders-", dir=memory_folder())) if path is None else path
-    module = [found.program.partition(":")[0]]
-    picks: list[int] | None = []
-    limit = sample or most
-    if (fault := the_fault()) is not None:
-        limit, sample = int(fault.point == "order"), 0
-        picks = fault.picks
+    modules = [found.program.partition(":")[0]]
     plant = "" if before is None else reference(before)
+    which: dict[str, Any] = {"most": sample or most, "sampled": bool(sample)}
+    if (fault := the_fault()) is not None:
+        which = {"most": int(fault.point == "order"), "picks": fault.picks}
     with (
-        Launcher(module, folder / "output", hash_seed=1) as runner,
-        Launcher(module, folder / "output", hash_seed=2) as judge,
+        Launcher(modules, folder / "output", hash_seed=1) as runner,
+        Launcher(modules, folder / "output", hash_seed=2) as judge,
     ):
+        runner.start(
+            run_orders, program=found.program, folder=str(folder), seed=found.seed, before=plant, **which
+        )
         waiting: list[dict[str, Any]] = []
-        while picks is not None and found.orders < limit:
-            count = min(AT_A_TIME, limit - found.orders)
-            runner.start(
-                run_orders,
-                program=found.program,
-                folder=str(folder),
-                first=found.orders,
-                count=count,
-                picks=picks,
-                seed=found.seed,
-                sampled=bool(sample),
-                before=plant,
-            )
-            _judge(found, judge, waiting, plant)
-            report = runner.finish()
-            if report.error or report.status:
-                at = report.told.get("order", found.orders)
-                why = "hung" if report.hung else report.error or f"ended with status {report.status}"
-                found.problems.append(f"{found.program} --seed {found.seed}, its order {at}: {why}")
-                waiting = []
-                break
-            waiting = report.result["runs"]
-            found.orders += len(waiting)
-            picks = report.result["next"]
+        at = 0
+        try:
+            for message in runner.messages():
+                if message[0] == "tell":
+                    at = message[2]
+                elif message[0] == "run":
+                    found.orders += 1
+                    waiting.append(message[1])
+                    if len(waiting) == AT_A_TIME:
+                        _judge(found, judge, waiting, plant)
+                        waiting = []
+        except TimeoutError:
+            runner.kill()
+            runner.finish()
+        report = runner.report
+        if report.error or report.status:
+            why = report.error or f"ended with status {report.status}"
+            found.problems.append(f"{found.program} --seed {found.seed}, its order {at}: {why}")
         _judge(found, judge, waiting, plant)
-    found.complete = picks is None and not sample and fault is None
+        found.complete = report.result is True
     if path is None:
         shutil.rmtree(folder, ignore_errors=True)
     return found
@@ -123,8 +119,10 @@ def _judge(found: Orders, judge: Launcher, runs: list[dict[str, Any]], plant: st
         found.problems.append(f"{found.program}: the judge {'hung' if report.hung else report.error or 'died'}")
         return
     for each, wrong in zip(runs, report.result, strict=True):
-        place = ".".join(map(str, each["picks"])).rstrip(".0")
-        name = line(found.program, Fault("order", place), found.seed)
+        picks: list[int] = each["picks"]
+        while picks and not picks[-1]:  # the first is picked by itself
+            picks.pop()
+        name = line(found.program, Fault("order", ".".join(map(str, picks))), found.seed)
         found.problems += [f"{name}: {what}" for what in wrong]
         found.results[json.dumps(each["result"])] += 1
         if not wrong:

@@ -13,25 +13,43 @@ So the order of completion is a function of the choices alone, as long as the ce
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable
+from typing import Any, Final, NamedTuple, Protocol
 
+from workbench.errors import SessionError
+from workbench.model import entries as e
 from workbench.runtime import engine as serving
 from workbench.runtime.session import Session
 from workbench.runtime.steps import Outcome, Try
 
-Chooser = Callable[[int], int]
-"""Picks one of so many: a number from 0."""
-ANY: Final = 0
-"""In place of an index: whatever is due of the agent."""
+ALL: Final = "all"
+"""In a footprint: it may matter to anything."""
+_FAR: Final = e.AgentForked | e.AgentDeleted | e.AgentReverted | e.AgentInterrupted | e.WaitDropped
+"""What reaches further than the agents that it names."""
 
 
 class Choice(NamedTuple):
-    """Something that may come next: an agent with the index of what it is told, or a step, or (neither) a timer."""
+    """Something that may come next.
 
+    Attributes:
+        kind: `agent` (is given what is due), `step` (ends), `time` (the earliest timers are due).
+        uid: of the agent, or whose step.
+        op: index of what the agent is told; 0 for whatever is due of it.
+    """
+
+    kind: str
     uid: int = 0
-    op: int = ANY
-    step: int = -1
+    op: int = 0
+
+
+class Chooser(Protocol):
+    """Decides."""
+
+    def choose(self, choices: list[Choice]) -> int | None:
+        """Pick one, by its place; None to give this run up."""
+
+    def did(self, footprint: frozenset[str]) -> None:
+        """What was picked is done, and concerned these agents."""
 
 
 class Scheduler:
@@ -39,15 +57,13 @@ class Scheduler:
 
     Args:
         session: with a `SimulatedClock`.
-        choose: asked whenever more than one thing may come next.
+        chooser: asked what comes next.
     """
 
-    def __init__(self, session: Session, choose: Chooser) -> None:
-        self._thread, self._choose = session.thread, choose
+    def __init__(self, session: Session, chooser: Chooser) -> None:
+        self._thread, self._chooser = session.thread, chooser
         self._engine = self._thread.engine
-        self._ended: list[tuple[Try, Outcome]] = []
-        self.trail: list[tuple[int, int]] = []
-        """Each choice that there was: what was picked, of how many."""
+        self._ended: dict[tuple[int, int], tuple[Try, Outcome]] = {}
         self._thread.ask(self._take_over).result()
 
     def _take_over(self) -> None:
@@ -65,29 +81,47 @@ class Scheduler:
         for uid in self._engine.runnable:
             agent, slot = self._engine.state.agents.get(uid), self._engine.slots[uid]
             ops = [] if agent is None else [op for op in slot.ready if op in agent.waits and not _held(agent, op)]
-            found += [Choice(uid, op) for op in dict.fromkeys(ops)] or [Choice(uid)]
-        self._ended = [(attempt, outcome) for attempt, outcome in self._ended if attempt.wanted()]
-        found += [Choice(step=n) for n in range(len(self._ended))]
+            found += [Choice("agent", uid, op) for op in dict.fromkeys(ops)] or [Choice("agent", uid)]
+        self._ended = {origin: ended for origin, ended in self._ended.items() if ended[0].wanted()}
+        found += [Choice("step", *origin) for origin in self._ended]
         if found and self._thread.timers.next_due() is not None:
-            found.append(Choice())
+            found.append(Choice("time"))
         return found
 
     def _serve(self, _entries: int) -> None:
         choices = self._choices()
         if choices:
-            picked = 0
-            if len(choices) > 1:
-                picked = self._choose(len(choices))
-                self.trail.append((picked, len(choices)))
+            picked = self._chooser.choose(choices)
+            if picked is None:
+                self._thread._break(SessionError("this order was tried before"))  # noqa: SLF001
+                return
+            before = self._engine.state.seq
             self._do(choices[picked])
+            self._chooser.did(self._footprint(choices[picked], before))
         if self._engine.runnable or self._ended:
             self._thread._schedule_turn()  # noqa: SLF001
 
+    def _footprint(self, choice: Choice, before: int) -> frozenset[str]:
+        """Which agents what was just done concerned, by what it wrote."""
+        if choice.kind == "step":
+            return frozenset({f"step {choice.uid} {choice.op}"})
+        if choice.kind == "time":
+            return frozenset({ALL})
+        found = {str(choice.uid)}
+        journal: Any = self._thread.journal
+        for entry in (*journal._handed_over, *journal._buffer):  # noqa: SLF001
+            if entry.seq > before:
+                named = (getattr(entry.body, field, None) for field in ("target", "owner", "source"))
+                found |= {str(entry.agent), *(str(uid) for uid in named if isinstance(uid, int))}
+                if isinstance(entry.body, _FAR):
+                    found.add(ALL)
+        return frozenset(found)
+
     def _do(self, choice: Choice) -> None:
-        if choice.step >= 0:
-            attempt, outcome = self._ended.pop(choice.step)
+        if choice.kind == "step":
+            attempt, outcome = self._ended.pop((choice.uid, choice.op))
             attempt.done(outcome)
-        elif choice.uid:
+        elif choice.kind == "agent":
             self._serve_agent(choice.uid, choice.op)
         else:
             due = self._thread.timers.next_due()
@@ -98,7 +132,7 @@ class Scheduler:
         """Give an agent one delivery; what else is due to it stays due."""
         engine = self._engine
         slot, later = engine.slots[uid], []
-        if op != ANY:
+        if op:
             later = [other for other in slot.ready if other != op]
             slot.ready = [op]
         engine.runnable.remove(uid)
@@ -113,7 +147,7 @@ class Scheduler:
 
     # ---- steps -------------------------------------------------------------------------------------------------------
 
-    def _run_step(self, _origin: tuple[int, int], attempt: Try) -> None:
+    def _run_step(self, origin: tuple[int, int], attempt: Try) -> None:
         try:
             value = attempt.context.run(attempt.call)
             if inspect.isawaitable(value):
@@ -122,7 +156,7 @@ class Scheduler:
             outcome = attempt.raised(error)
         else:
             outcome = attempt.context.run(attempt.returned, value)
-        self._ended.append((attempt, outcome))
+        self._ended[origin] = attempt, outcome
         self._thread._schedule_turn()  # noqa: SLF001
 
 

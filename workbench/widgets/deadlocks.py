@@ -36,5 +36,6 @@ def deadlock_in(error: BaseException | None) -> DeadlockError | None:
 
 def _after_cell(result: Any) -> None:
     error = deadlock_in(result.error_in_exec)
-    if error is not None and _SVG in InteractiveShell.instance().display_formatter.active_types:
+    formatter: Any = InteractiveShell.instance().display_formatter
+    if error is not None and _SVG in formatter.active_types:
         publish_display_data({_SVG: deadlock_svg(error), "text/plain": title_of(error)})

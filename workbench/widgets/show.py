@@ -34,6 +34,7 @@ def dashboard(
     Raises:
         SearchError: there is no such view.
     """
+    panes = tuple(panes) or PANES
     for name in (*panes, *([tab] if tab else [])):
         one_of("view", name, PANES)
     session = session or default_session()

@@ -364,8 +364,11 @@ def test_a_checkpoint_is_all_or_nothing(tmp_path: Path) -> None:
                 log.keep(9, b"state 9")
         finally:
             faults.arm(None)
-        log.append(entries(10, 10))
+        with pytest.raises(StoreError, match="disk I/O error"):
+            log.append(entries(10, 10))
         assert list(log.checkpoints()) == [b"state 8"]
+    with closing(SqliteLog(tmp_path / "a.db", "")) as log:
+        log.append(entries(10, 10))
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,0 +1,189 @@
+"""Hostile names and values in a real Chromium: in an exported page, and in a real JupyterLab.
+
+What is watched from the first moment on, in every frame: dialogs, requests, broken rules of the page's own policy,
+`window.hacked`, and each element and attribute that ever comes up. What payloads try is in `tests/hostile/payloads.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
+
+from tests.browser.page import LabPage
+from tests.hostile.payloads import BEACON, PAYLOADS
+from tests.hostile.world import crowd
+from workbench.model.agent_type import registry
+
+REPOSITORY: Final = Path(__file__).parents[2]
+WATCH: Final = """
+window.guard = { tags: [], bad: [], broken: [] };
+(() => {
+  const tags = new Set(), refers = /^(src|srcset|href|xlink:href|action|formaction|srcdoc|data|poster|ping|background)$/i;
+  const look = (node) => {
+    if (node.nodeType !== 1) return;
+    const home = node.closest('.wb-dash, .jp-RenderedHTML, .jp-RenderedSVG') ?? (window.jupyterapp ? null : node.closest('body'));
+    if (home && !tags.has(node.localName)) { tags.add(node.localName); window.guard.tags.push(node.localName); }
+    for (const { name, value } of node.attributes) {
+      const evil = /hacked|127\\.0\\.0\\.1:9|javascript:/i.test(value), linked = node.closest('.jp-RenderedText a[rel~=noopener]');
+      if (/^on/i.test(name) || (name === 'style' && /url\\(|expression|@import/i.test(value)) || (refers.test(name) && evil && !linked))
+        window.guard.bad.push(`<${node.localName} ${name}="${value.slice(0, 100)}">`);
+      if (home && refers.test(name) && !/^(data:image\\/(svg\\+xml|png)|#)/.test(value) && !(name === 'data'))
+        window.guard.bad.push(`<${node.localName} ${name}="${value.slice(0, 100)}">`);
+    }
+    if (node.shadowRoot) for (const one of node.shadowRoot.querySelectorAll('*')) look(one);
+  };
+  const all = (node) => { look(node); if (node.querySelectorAll) for (const one of node.querySelectorAll('*')) look(one); };
+  new MutationObserver((changes) => {
+    for (const change of changes) { if (change.type === 'attributes') look(change.target); else for (const node of change.addedNodes) all(node); }
+  }).observe(document, { childList: true, subtree: true, attributes: true });
+  document.addEventListener('securitypolicyviolation', (e) => window.guard.broken.push(`${e.violatedDirective} ${e.blockedURI}`));
+})();
+"""
+TAGS: Final = frozenset(
+    (
+        "aside button canvas caption code details div header input kbd label li ol option p pre select span strong summary "
+        "svg path table td textarea th tr ul rect text g title marker defs circle line polyline polygon tspan h3 h4 small em b"
+    ).split()
+) - {"b"}
+"""Elements that our views are made of."""
+PAGE: Final = frozenset({"body", "noscript", "script"})
+"""Elements of an exported page around them."""
+OUTPUTS: Final = frozenset({"thead", "tbody", "img"})
+"""Elements of outputs of cells besides."""
+
+TABS: Final = ("graph", "timeline", "promises", "forks", "oplog", "why")
+WALK: Final = """async ([tabs, workers, texts]) => {
+  const face = document.querySelector('.wb-dash').wbFace, desk = face.desk, seen = new Set();
+  const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
+  const told = () => [document.body.textContent, ...[...document.querySelectorAll('.wb-dash [title]')].map((one) => one.title)].join('\\n');
+  const look = (wanted) => { const text = told(); for (const i of wanted) if (text.includes(texts[i])) seen.add(i); };
+  for (const [tab, every] of tabs) {
+    face.show(tab);
+    await frame();
+    const pane = face.made.get(tab).pane, el = face.made.get(tab).el;
+    for (let i = 0; i < workers.length; i += every) {
+      const slot = desk.tape.slotOf(workers[i]);
+      desk.select([slot]);
+      await frame();
+      if (tab === 'graph') { pane.view.focus = slot; pane.view.show(); await frame(); }
+      if (tab === 'oplog') for (const more of [...el.querySelectorAll('.wb-oplog-more')].slice(0, 3)) { more.click(); await frame(); }
+      for (const node of el.querySelectorAll('details')) node.open = true;
+      await frame();
+      look([i]);
+    }
+    if (tab === 'promises') for (const row of [...el.querySelectorAll('.wb-promises-row')].slice(0, 12)) { row.click(); await frame(); }
+    look(texts.keys());
+    desk.select([]);
+    for (const part of [0.2, 0.5, 0.8]) { desk.goTo(Math.floor(desk.tape.lastSeq * part)); await frame(); }
+    desk.goTo(null);
+    await frame();
+  }
+  return texts.filter((_, i) => !seen.has(i));
+}"""
+
+
+@dataclass
+class Guard:
+    """What went on in a context that should not have."""
+
+    context: BrowserContext
+    allowed: tuple[str, ...]
+    """How addresses begin that may be asked for."""
+    dialogs: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.context.add_init_script(WATCH)
+        self.context.on("dialog", self._asked)
+        self.context.on("request", lambda request: self.requests.append(request.url))
+        self.context.on("console", self._heard)
+        self.context.on("weberror", lambda error: self.console.append(str(error.error)))
+
+    def _asked(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type == "error" or "Content Security Policy" in message.text:
+            self.console.append(message.text)
+
+    def check(self, page: Page, tags: frozenset[str]) -> None:
+        """Nothing ran, nothing was asked for, and nothing is there that our code does not make."""
+        assert self.dialogs == []
+        assert [url for url in self.requests if not url.startswith(self.allowed)] == []
+        assert self.console == []
+        for frame in page.frames:
+            assert frame.evaluate("() => typeof window.hacked") == "undefined"
+        guard: dict[str, list[str]] = page.evaluate("() => window.guard")
+        assert guard["bad"] == []
+        assert guard["broken"] == []
+        assert set(guard["tags"]) - tags == set()
+        assert len(page.frames) == 1
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """A page with all payloads; their texts, and the agents that bear them. Made before a browser is there."""
+    before, folder = dict(registry._types), tmp_path_factory.mktemp("hostile")
+    made = crowd(str(folder / "<img src=x onerror=window.hacked=1>.db"), PAYLOADS.values())
+    path = made.session.to_html(folder / "page.html")
+    made.gate.set()
+    made.session.close()
+    registry._types.clear()
+    registry._types.update(before)
+    yield path, made.texts, made.workers
+
+
+def hover(page: Page, steps: tuple[int, int] = (7, 4)) -> None:
+    """Move the pointer all over the views, and click in places."""
+    for box in [found for pane in page.locator(".wb-pane:visible").all() if (found := pane.bounding_box()) is not None]:
+        for row in range(steps[1]):
+            for column in range(steps[0]):
+                x, y = box["x"] + box["width"] * (column + 0.5) / steps[0], box["y"] + box["height"] * (row + 0.5) / steps[1]
+                page.mouse.move(x, y)
+                if (row + column) % 3 == 0:
+                    page.mouse.click(x, y)
+
+
+@pytest.mark.parametrize("bypass", [False, True], ids=["policy in force", "no policy"])
+def test_a_page_runs_nothing_and_asks_for_nothing(
+    exported: tuple[Path, list[str], list[str]], browser: Browser, *, bypass: bool
+) -> None:
+    """An exported page with all payloads shows each as text, whatever is opened in it, with its policy and without."""
+    path, texts, workers = exported
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=bypass)
+    guard = Guard(context, (path.as_uri(),))
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.locator(".wb-dash[data-painted]").wait_for()
+    missing = page.evaluate(WALK, [[(tab, 1 if tab == "graph" else 11) for tab in TABS], workers, texts])
+    assert [text for text in missing if text.strip()] == []
+    for tab in TABS:
+        page.get_by_role("tab", name=tab.title()).first.click()
+        hover(page)
+        for key in ("Home", "ArrowRight", "End"):
+            page.locator(".wb-track").press(key)
+    guard.check(page, TAGS | PAGE)
+    assert guard.requests == [path.as_uri()]
+    context.close()
+
+
+def test_the_guard_sees_what_it_is_there_for(browser: Browser) -> None:
+    """Each payload that is markup, put into a page as markup, is noticed in one way at least."""
+    for name in ("script", "img", "svg-onload", "iframe", "object", "base", "form", "double-quote", "details", "animate"):
+        context = browser.new_context()
+        guard = Guard(context, ("about:",))
+        page = context.new_page()
+        page.goto("about:blank")
+        payload = PAYLOADS[name] if name != "double-quote" else f'<a title="{PAYLOADS[name]}">x</a>'
+        page.evaluate("(text) => document.body.append(document.createRange().createContextualFragment(text))", payload)
+        with pytest.raises(AssertionError):
+            guard.check(page, TAGS | PAGE)
+        context.close()
