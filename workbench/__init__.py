@@ -22,6 +22,7 @@ from workbench.errors import (
     AgentIdError,
     AgentInterruptedError,
     AgentRevertedError,
+    AgentSetAsideError,
     AgentTypeError,
     CompensationError,
     CrashedError,
@@ -76,6 +77,7 @@ from workbench.runtime.regions import atomically
 from workbench.runtime.running import run
 from workbench.runtime.sagas import Operation, Transaction, fallible_transaction, infallible_transaction, operation
 from workbench.runtime.session import Session
+from workbench.store.salvage import Salvaged, salvage
 
 if TYPE_CHECKING:
     from workbench.widgets.show import agent_graph, dashboard, show, trace
@@ -90,6 +92,7 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
     "AgentIdError",
     "AgentInterruptedError",
     "AgentRevertedError",
+    "AgentSetAsideError",
     "AgentTypeError",
     "as_completed",
     "atomically",
@@ -139,6 +142,8 @@ __all__ = [  # noqa: RUF022 - alphabetical, whatever the case
     "random",
     "Retry",
     "run",
+    "salvage",
+    "Salvaged",
     "SearchError",
     "self_id",
     "session",

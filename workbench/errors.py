@@ -7,6 +7,7 @@ The tree (a test compares it with the classes):
     - `AgentIdError` (also `ValueError`)
     - `AgentInterruptedError`
     - `AgentRevertedError`
+    - `AgentSetAsideError`
     - `AgentTypeError` (also `TypeError`)
     - `CompensationError`
     - `DeadlockError`
@@ -81,6 +82,10 @@ class AgentInterruptedError(WorkbenchError):
 
 class AgentRevertedError(WorkbenchError):
     """The agent was reverted to before this invocation, or before it made this promise."""
+
+
+class AgentSetAsideError(WorkbenchError):
+    """Several processes in a row ended while they rebuilt this agent: it is rebuilt no more, so that others go on."""
 
 
 class InvocationCancelledError(WorkbenchError):

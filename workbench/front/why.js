@@ -734,12 +734,13 @@ export class WhyPane {
     node.style.top = `${box.y}px`;
     node.dataset.key = box.key;
     const sign = box.form === "agent" && box.slot >= 0 ? statusIcon(tape.statusOf(moment, box.slot), this.theme, 12) : make("span", "wb-why-sign", box.sign || "⋯"), text = make("div", "wb-why-text");
-    text.append(cutName(box.name));
+    const [name, whose] = box.form === "matter" ? box.name.split(/ (?=of )/) : [box.name]; // a promise, and who made it below
+    text.append(cutName(name));
     const status = box.slot >= 0 ? tape.statusOf(moment, box.slot) : -1, sub = make("div", "wb-why-sub");
     this.timed(sub, () => {
       if (box.due) { const left = box.due - desk.now(); return left > 0 ? `due in ${describeTime(left)}` : "due now"; }
       const ago = box.since ? describeTime(desk.now() - box.since) : "";
-      return [box.sub || (status >= 0 ? STATUS[status] : ""), ago && `for ${ago}`].filter(Boolean).join(" ");
+      return [whose && `${whose},`, box.sub || (status >= 0 ? STATUS[status] : ""), ago && `for ${ago}`].filter(Boolean).join(" ");
     });
     text.append(sub);
     node.append(sign, text);

@@ -24,6 +24,7 @@ _OWN: Final[dict[str, type[errors.WorkbenchError]]] = {
         errors.AgentIdError,
         errors.AgentInterruptedError,
         errors.AgentRevertedError,
+        errors.AgentSetAsideError,
         errors.AgentTypeError,
         errors.CompensationError,
         errors.DeadlockError,

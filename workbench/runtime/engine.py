@@ -16,7 +16,7 @@ from workbench.core.nouns import Agent, Invocation, Promise, Step, Timer, Wait, 
 from workbench.core.regions import tries_undone
 from workbench.core.state import State
 from workbench.core.waits import Link, find_deadlock
-from workbench.errors import DeadlockError, PromiseNotFound
+from workbench.errors import AgentSetAsideError, DeadlockError, PromiseNotFound
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.agent_type import AgentType, Registry
@@ -31,6 +31,7 @@ from workbench.runtime.revisions import Revisions
 from workbench.runtime.steps import Outcome, Steps, StepWork, outcome_unknown
 from workbench.runtime.timers import Timers
 from workbench.runtime.watching import Watchers
+from workbench.store.rebuilds import TRIES, Rebuilds
 
 logger = logging.getLogger("workbench")
 
@@ -52,8 +53,16 @@ class Slot:
 class Engine:
     """All agents of one session, on its thread. To each instance it is the `Host`, to the journal the `Listener`."""
 
-    def __init__(self, journal: Journal, registry: Registry, timers: Timers, steps: Steps, watchers: Watchers) -> None:
-        self._journal, self._registry = journal, registry
+    def __init__(
+        self,
+        journal: Journal,
+        registry: Registry,
+        timers: Timers,
+        steps: Steps,
+        watchers: Watchers,
+        rebuilds: Rebuilds,
+    ) -> None:
+        self._journal, self._registry, self._rebuilds = journal, registry, rebuilds
         self._timers, self._steps, self._watchers = timers, steps, watchers
         self.slots: dict[int, Slot] = {}
         self.runnable: deque[int] = deque()
@@ -256,9 +265,16 @@ class Engine:
         if new:
             slot.instance = Instance(self, agent, self.revisions.of_existing(agent, None))
             return slot.instance
+        if self._rebuilds.ended(agent.uid) >= TRIES:
+            self._set_aside(agent, slot)
+            return None
         journal.tick()
         journal.cause = agent.seq
-        instance = slot.instance = self._rebuild(agent)
+        self._rebuilds.begin(agent.uid)
+        try:
+            instance = slot.instance = self._rebuild(agent)
+        finally:
+            self._rebuilds.end(agent.uid)
         self._restart_steps(agent, instance)
         self._after_run(agent, slot, instance)
         return slot.instance
@@ -289,6 +305,18 @@ class Engine:
                 continue
             instance.replay(tail, forked)
             return instance
+
+    def _set_aside(self, agent: Agent, slot: Slot) -> None:
+        """Stop an agent that ended one process after the other, so that the others may go on."""
+        error = AgentSetAsideError(
+            f"{agent.text} was set aside, at oplog index {agent.index}",
+            f"{self._rebuilds.ended(agent.uid)} processes in a row ended while they rebuilt it by replay: its code, or "
+            "what it calls, ended them, or it took too much memory",
+            f"mend its code and try again, `await client.revert(to={agent.index})`, go back further, or give it up, "
+            "`await client.delete()`",
+        )
+        self._fail(agent.uid, slot, error)
+        self._journal.release(lambda: self._rebuilds.forget(agent.uid))
 
     def _undo_regions(self, agent: Agent) -> None:
         """An atomic region that a crash cut short counts no longer: it runs again as a whole."""

@@ -34,8 +34,10 @@ from workbench.runtime.requests import Requests
 from workbench.runtime.steps import Outcome, Steps
 from workbench.runtime.timers import Timers
 from workbench.runtime.watching import Watchers
+from workbench.store.connection import ROOM_TO_OPEN
 from workbench.store.feed import Feed
-from workbench.store.log import Log
+from workbench.store.log import Log, SqliteLog
+from workbench.store.rebuilds import Rebuilds
 
 TURN_ENTRIES: Final = 1000
 """Entries after which a turn ends, so that the writer starts early and other callbacks get their share."""
@@ -69,7 +71,8 @@ class SessionThread:
         self.watchers = Watchers(self.journal)
         self.timers = Timers(self.loop, clock, self._timer_due)
         self.steps = Steps(self.loop, self.journal, self._step_done)
-        self.engine = Engine(self.journal, registry, self.timers, self.steps, self.watchers)
+        self._rebuilds = Rebuilds(log.path if isinstance(log, SqliteLog) else None, log.salt)
+        self.engine = Engine(self.journal, registry, self.timers, self.steps, self.watchers, self._rebuilds)
         self.requests = Requests(self, self.journal, self.engine, self.watchers, registry)
         self._thread = threading.Thread(target=self._main, name="workbench-session", daemon=True)
         registry.listeners.append(self._type_added)
@@ -80,8 +83,7 @@ class SessionThread:
         except BaseException as error:
             self.close()
             if isinstance(error, StoreFullError):
-                do = "free disk space and start it again, or open it with read_only=True"
-                raise StoreFullError(error.what, error.why, do) from error
+                raise StoreFullError(error.what, error.why, ROOM_TO_OPEN) from error
             raise
         self._opened = True
 
@@ -328,6 +330,9 @@ class SessionThread:
                 return
             self.journal.drop_unwritten()
             self.journal.halted = False
+            if self.journal.broken is not None:
+                future.set_exception(self.journal.broken)
+                return
             self._crash_now()
             future.give(None)
 
@@ -404,6 +409,7 @@ class SessionThread:
             self._thread.join()
             self.journal.close()
             self.loop.close()
+            self._rebuilds.close()
         self._registry.listeners.remove(self._type_added)
         self.log.close()
 

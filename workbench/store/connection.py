@@ -27,6 +27,9 @@ SIDES: Final = ("-wal", "-shm", "-journal")
 OWN: Final = "mode=ro"
 """How the owner of a store reads it, whose write-ahead log is there."""
 
+SALVAGE: Final = "restore a copy, or save what is whole: wb.salvage(path, new_path)"
+"""What to do with a store that is damaged."""
+
 open_file: Callable[..., sqlite3.Connection] = sqlite3.connect
 """Who opens files. Tests put another here, whose disk fails or loses its power."""
 
@@ -70,12 +73,16 @@ def is_io_error(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR
 
 
+ROOM_TO_OPEN: Final = "free disk space and start it again, or open it with read_only=True"
+"""What to do where there is not even room to open a store."""
+
+
 def disk_error(path: Path, verb: str, error: sqlite3.Error) -> StoreError | None:
     """The error for what went wrong below SQLite, where the file itself may be sound; None for any other.
 
     Args:
         path: the store's file.
-        verb: what could not be done to it, as `written`.
+        verb: what could not be done to it: `opened`, `read` or `written`.
         error: what SQLite said.
     """
     code = getattr(error, "sqlite_errorcode", 0)
@@ -83,7 +90,7 @@ def disk_error(path: Path, verb: str, error: sqlite3.Error) -> StoreError | None
         return StoreFullError(
             f"there is no room to write to {path}",
             str(error),
-            "free disk space; what is not written yet is held back until then, and reading goes on",
+            ROOM_TO_OPEN if verb == "opened" else "free disk space; until then work is held back, and reading goes on",
         )
     if code & 0xFF in _OF_THE_DISK:
         return StoreError(f"{path} could not be {verb}", str(error), "check the disk, then start the session again")
@@ -136,7 +143,7 @@ def _explained(path: Path, how: str, error: Exception) -> StoreError:
         )
     if isinstance(error, sqlite3.Error) and (of_the_disk := disk_error(path, "read", error)) is not None:
         return of_the_disk
-    return StoreCorruptError(f"{path} cannot be read", str(error), "restore a copy made with session.export")
+    return StoreCorruptError(f"{path} cannot be read", str(error), SALVAGE)
 
 
 def _has_wal(path: Path) -> bool:

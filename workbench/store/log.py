@@ -15,13 +15,21 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from workbench.errors import StoreError, StoreFullError, StoreReadOnlyError
-from workbench.model.entries import KIND_NUMBERS, KINDS, Body, Entry, encode_body
+from workbench.model.entries import KIND_NUMBERS, Body, Entry, encode_body
 from workbench.store.chain import link
 from workbench.store.checkpoints import keep
 from workbench.store.connection import OWN, connect, disk_error, is_io_error
 from workbench.store.faults import reach
 from workbench.store.reading import Part, StoreReader
-from workbench.store.schema import CHECKPOINT_TABLES, LARGE_BODY, SCHEMA, insert_rows
+from workbench.store.schema import (
+    CHECKPOINT_TABLES,
+    KIND_NAMES,
+    LARGE_BODY,
+    SALT_HASH,
+    SCHEMA,
+    insert_rows,
+    salt_hash,
+)
 
 logger = logging.getLogger("workbench")
 
@@ -110,6 +118,7 @@ class SqliteLog(StoreReader):
         try:
             self._prepare(db)
             self._take_in(db)
+            db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (SALT_HASH, salt_hash(self.salt)))
             self._places.update((text, number) for number, text in db.execute("SELECT id, text FROM place"))
         except BaseException:
             db.close()
@@ -121,15 +130,16 @@ class SqliteLog(StoreReader):
             db.execute("PRAGMA journal_mode = WAL")
             reach("store.begun")
             db.executescript("BEGIN;" + SCHEMA)
-            db.executemany("INSERT INTO kind VALUES (?, ?)", [(n, c.__name__) for n, c in KINDS.items()])
+            db.executemany("INSERT INTO kind VALUES (?, ?)", KIND_NAMES.items())
             db.execute("INSERT INTO meta VALUES ('salt', ?)", (self._new_salt,))
+            db.execute("INSERT INTO meta VALUES (?, ?)", (SALT_HASH, salt_hash(self._new_salt)))
             reach("store.made")
             db.execute("COMMIT")
         self._check_format(db)
         db.executescript(CHECKPOINT_TABLES)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        db.executemany("INSERT OR IGNORE INTO kind VALUES (?, ?)", [(n, c.__name__) for n, c in KINDS.items()])
+        db.executemany("INSERT OR IGNORE INTO kind VALUES (?, ?)", KIND_NAMES.items())
 
     @property
     def _db(self) -> sqlite3.Connection:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from workbench.errors import StoreError
+from workbench.store.schema import OPLOG_VIEW
 
 _READING: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
@@ -21,6 +22,10 @@ def run_query(
     db: sqlite3.Connection, sql: str, parameters: Sequence[object]
 ) -> tuple[list[str], list[tuple[object, ...]]]:
     """One SELECT's column names and rows; SQLite's refusal becomes a `StoreError`."""
+    (query_only,) = db.execute("PRAGMA query_only").fetchone()
+    db.execute("PRAGMA query_only = OFF")
+    db.execute(OPLOG_VIEW)
+    db.execute(f"PRAGMA query_only = {query_only:d}")
     db.set_authorizer(_only_reading)  # a read-only connection would still attach files, and write copies
     try:
         cursor = db.execute(sql, tuple(parameters))

@@ -20,9 +20,9 @@ from workbench.errors import StoreCorruptError, StoreError, StoreFormatError
 from workbench.model.entries import KIND_NUMBERS, Body, Entry, decode_body
 from workbench.store.chain import START, link
 from workbench.store.checkpoints import Oplogs, positions, states
-from workbench.store.connection import SIDES, connect, disk_error, reading
+from workbench.store.connection import SALVAGE, SIDES, connect, disk_error, reading
 from workbench.store.query import run_query
-from workbench.store.schema import APPLICATION_ID, FORMAT
+from workbench.store.schema import APPLICATION_ID, FORMAT, KIND_NAMES, SALT_HASH, salt_hash
 
 _LOOKUPS: Final = 500
 """Rows per statement when entries are read by `seq`."""
@@ -30,11 +30,12 @@ _ROWS: Final = 1000
 """Rows fetched at a time."""
 _EVER: Final = 1 << 62
 _NO_SEQS: Final = array("q")
-_SELECT: Final = (
+SELECT: Final = (
     "SELECT seq, agent, idx, log.kind, cause, invocation, wall, mono, coalesce(place.text, ''), "
     "coalesce(log.body, payload.body), chain FROM log LEFT JOIN place ON place.id = log.line "
     "LEFT JOIN payload ON log.body IS NULL AND payload.hash = log.chain "
 )
+"""Entries as the chain covers them, and the chain."""
 
 Part = tuple[int, int, int]
 """A part of an oplog: uid, first index, last index."""
@@ -79,16 +80,14 @@ class StoreReader:
                 raise other from error
             why = error.why if isinstance(error, StoreCorruptError) else str(error)
             raise StoreFormatError(
-                f"{self.path} cannot be read as a store", why, "name another file, or restore a copy"
+                f"{self.path} cannot be read as a store", why, f"name another file, or {SALVAGE}"
             ) from error
 
     def _take_in(self, db: sqlite3.Connection) -> None:
         """Check that it is a store, and see where it ends."""
         self._check_format(db)
-        salt = db.execute("SELECT value FROM meta WHERE key = 'salt'").fetchone()
-        if salt is None:
-            raise StoreFormatError(f"{self.path} cannot be read as a store", "it has no salt", "name another file")
-        self.salt = salt[0]
+        self.salt = self._checked_salt(db)
+        self._check_kinds(db)
         self._positioned, self._oplogs = positions(db, self.salt)
         row = db.execute("SELECT seq, chain FROM log ORDER BY seq DESC LIMIT 1").fetchone()
         if row is not None:
@@ -105,12 +104,29 @@ class StoreReader:
             raise StoreFormatError(
                 f"{self.path} is no workbench store", "its header says another program made it", "name another file"
             )
-        if number > FORMAT:
+        if not 1 <= number <= FORMAT:
             raise StoreFormatError(
                 f"{self.path} has format {number}",
                 f"this version reads up to {FORMAT}",
                 "upgrade: pip install -U workbench",
             )
+
+    def _checked_salt(self, db: sqlite3.Connection) -> str:
+        """The salt, which no chain covers; a store of long ago has no hash of it."""
+        meta: dict[str, str] = dict(db.execute("SELECT key, value FROM meta"))
+        salt = meta.get("salt")
+        if salt is None:
+            raise StoreFormatError(f"{self.path} cannot be read as a store", "it has no salt", "name another file")
+        if meta.get(SALT_HASH, salt_hash(salt)) != salt_hash(salt):
+            raise self._corrupt(f"the salt of {self.path} was changed", "it does not fit its hash")
+        return salt
+
+    def _check_kinds(self, db: sqlite3.Connection) -> None:
+        """The names of kinds, of which no chain knows; a later version may have more."""
+        numbers = {name: number for number, name in KIND_NAMES.items()}
+        for number, name in db.execute("SELECT number, name FROM kind"):
+            if KIND_NAMES.get(number, name) != name or numbers.get(name, number) != number:
+                raise self._corrupt(f"the names of kinds in {self.path} were changed", f"{number} is not {name!r}")
 
     def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
         return reading(self.path, self._how)
@@ -160,7 +176,7 @@ class StoreReader:
         self, db: sqlite3.Connection, after: int, upto: int | None, chain: bytes
     ) -> Iterator[tuple[object, ...]]:
         limit = _EVER if upto is None else upto
-        cursor = db.execute(_SELECT + "WHERE seq > ? AND seq <= ? ORDER BY seq", (after, limit))
+        cursor = db.execute(SELECT + "WHERE seq > ? AND seq <= ? ORDER BY seq", (after, limit))
         expected = after + 1
         while rows := cursor.fetchmany(_ROWS):
             for row in rows:
@@ -183,7 +199,7 @@ class StoreReader:
 
     def _corrupt(self, what: str, why: str) -> StoreCorruptError:
         """The store is damaged: from now on nothing is added to it either."""
-        self._damage = StoreCorruptError(what, why, "restore a copy of the store")
+        self._damage = StoreCorruptError(what, why, SALVAGE)
         return self._damage
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
@@ -273,7 +289,7 @@ class StoreReader:
     def _found(self, db: sqlite3.Connection, seqs: Sequence[int]) -> Iterator[Entry]:
         for at in range(0, len(seqs), _LOOKUPS):
             some = seqs[at : at + _LOOKUPS]
-            rows = db.execute(f"{_SELECT}WHERE seq IN ({_marks(some)}) ORDER BY seq", tuple(some)).fetchall()
+            rows = db.execute(f"{SELECT}WHERE seq IN ({_marks(some)}) ORDER BY seq", tuple(some)).fetchall()
             if len(rows) < len(some) and (missing := set(some) - {row[0] for row in rows}):
                 raise self._corrupt(
                     f"entry {min(missing)} of {self.path} is missing", "it was there when it was opened"
@@ -302,7 +318,7 @@ class StoreReader:
         self.verify()
         with self._reading() as db:
             cursor = db.execute(
-                f"{_SELECT} WHERE seq > ? AND seq <= ? AND ({where}) ORDER BY seq",
+                f"{SELECT} WHERE seq > ? AND seq <= ? AND ({where}) ORDER BY seq",
                 (after, _EVER if upto is None else upto, *values),
             )
             while rows := cursor.fetchmany(_ROWS):

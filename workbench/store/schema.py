@@ -12,13 +12,22 @@ agent's entries stand is kept in memory, 8 bytes an entry (`StoreReader.read_opl
 what a store says: emptied or dropped, they are made again.
 """
 
+from hashlib import blake2b
 from typing import Final
+
+from workbench.model.entries import KINDS
 
 APPLICATION_ID: Final = 0x57424348
 """Marks the file as ours in SQLite's header (the letters WBCH)."""
 
 FORMAT: Final = 1
 """Number of this layout, in `user_version`; a newer one is refused in words."""
+
+KIND_NAMES: Final = {number: kind.__name__ for number, kind in KINDS.items()}
+"""What the table `kind` holds."""
+
+SALT_HASH: Final = "salt hash"
+"""The key in `meta` of a hash of the salt, because no chain covers it."""
 
 LARGE_BODY: Final = 65536
 """Bytes above which a body moves to the payload table; Golem's limit."""
@@ -38,6 +47,12 @@ CREATE TABLE IF NOT EXISTS position (
 );
 """
 """Made at each opening where they are not there."""
+
+_OPLOG: Final = """oplog AS
+    SELECT log.seq, created.agent AS uid, log.idx, kind.name AS kind, log.cause, log.invocation, log.wall,
+        place.text AS line
+    FROM log JOIN kind ON kind.number = log.kind LEFT JOIN place ON place.id = log.line
+    JOIN log AS created ON created.seq = log.agent"""
 
 SCHEMA: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -59,12 +74,16 @@ CREATE TABLE log (
 CREATE TABLE place (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE payload (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
-CREATE VIEW oplog AS
-    SELECT log.seq, created.agent AS uid, log.idx, kind.name AS kind, log.cause, log.invocation, log.wall,
-        place.text AS line
-    FROM log JOIN kind ON kind.number = log.kind LEFT JOIN place ON place.id = log.line
-    JOIN log AS created ON created.seq = log.agent;
-{CHECKPOINT_TABLES}"""  # noqa: S608 - two numbers of our own
+CREATE VIEW {_OPLOG};
+{CHECKPOINT_TABLES}"""
+
+OPLOG_VIEW: Final = f"CREATE TEMP VIEW {_OPLOG}"
+"""Ours, in front of the one that a file holds, which may have been changed."""
+
+
+def salt_hash(salt: str) -> str:
+    """What stands under `SALT_HASH`."""
+    return blake2b(salt.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def insert_rows(count: int) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import random
 import traceback
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -108,11 +107,12 @@ class Search:
 
 
 class Picks:
-    """One order: what is given, and from then on the first, or by chance."""
+    """One order: what is given, and from then on the first, or by chance where there is a seed."""
 
-    def __init__(self, picks: Sequence[int], chance: random.Random | None = None) -> None:
+    def __init__(self, picks: Sequence[int], seed: str = "") -> None:
         self._left = list(picks)[::-1]
-        self._chance = chance
+        self._seed = seed
+        self._drawn = 0
 
     def choose(self, choices: list[Choice]) -> int:
         """The next pick; where there is no choice none is used up."""
@@ -120,7 +120,11 @@ class Picks:
             return 0
         if self._left:
             return min(self._left.pop(), len(choices) - 1)
-        return 0 if self._chance is None else self._chance.randrange(len(choices))
+        if not self._seed:
+            return 0
+        self._drawn += 1
+        drawn = blake2b(f"{self._seed}/{self._drawn}".encode(), digest_size=8).digest()
+        return int.from_bytes(drawn) % len(choices)
 
     def did(self, footprint: frozenset[str]) -> None:
         """Nothing to learn from it."""
@@ -182,8 +186,7 @@ def run_orders(
         store = Path(folder, f"order-{number}.db")
         channel.tell("order", number)
         search.begin()
-        chance = random.Random(f"{seed}/{number}") if sampled else None  # noqa: S311 - to be repeated
-        trail = Trail(Picks(picks or (), chance) if alone else search)
+        trail = Trail(Picks(picks or (), f"{seed}/{number}" if sampled else "") if alone else search)
         found = _run_order(program, store, trail, seed)
         if not search.pruned:
             channel.send("run", {"store": str(store), "picks": trail.picks, **found})

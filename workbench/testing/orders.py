@@ -82,9 +82,7 @@ def orders(
         Launcher(modules, folder / "output", hash_seed=1) as runner,
         Launcher(modules, folder / "output", hash_seed=2) as judge,
     ):
-        runner.start(
-            run_orders, program=found.program, folder=str(folder), seed=found.seed, before=plant, **which
-        )
+        runner.start(run_orders, program=found.program, folder=str(folder), seed=found.seed, before=plant, **which)
         waiting: list[dict[str, Any]] = []
         at = 0
         try:

@@ -66,4 +66,4 @@ def the_fault() -> Fault | None:
 def line(program: str, fault: Fault, seed: int) -> str:
     """How to repeat a fault: a command in a test, else the program with what to pass to `repeat`."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-    return f'{f"pytest {chr(34)}{test}{chr(34)}" if test else program} --seed {seed} --fault {fault}'
+    return f"{f'pytest {chr(34)}{test}{chr(34)}' if test else program} --seed {seed} --fault {fault}"

@@ -10,15 +10,14 @@ Commits are made at once, and steps run at once when their intent is committed; 
 So the order of completion is a function of the choices alone, as long as the cell asks for one thing at a time.
 """
 
-import asyncio
 import inspect
-import threading
 from collections.abc import Awaitable
 from typing import Any, Final, NamedTuple, Protocol
 
 from workbench.errors import SessionError
 from workbench.model import entries as e
 from workbench.runtime import engine as serving
+from workbench.runtime.nesting import run_on_thread
 from workbench.runtime.session import Session
 from workbench.runtime.steps import Outcome, Try
 
@@ -151,7 +150,7 @@ class Scheduler:
         try:
             value = attempt.context.run(attempt.call)
             if inspect.isawaitable(value):
-                value = _awaited(value)
+                value = run_on_thread(_awaited(value))
         except BaseException as error:  # noqa: BLE001 - it is the step's outcome
             outcome = attempt.raised(error)
         else:
@@ -163,23 +162,5 @@ class Scheduler:
 _held: Final = serving._holds  # noqa: SLF001
 
 
-def _awaited(value: Awaitable[Any]) -> Any:
-    """What an awaitable comes to, on a loop and a thread of its own."""
-    outcome: list[Any] = []
-
-    async def wait() -> Any:
-        return await value
-
-    def run() -> None:
-        try:
-            outcome.append((True, asyncio.run(wait())))
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            outcome.append((False, error))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    ok, found = outcome[0]
-    if not ok:
-        raise found
-    return found
+async def _awaited(value: Awaitable[Any]) -> Any:
+    return await value

@@ -1,0 +1,231 @@
+# mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
+# (`get` and its like are added by the decorator, which a type checker does not follow.)
+# ruff: noqa: S311 - chance that can be repeated
+"""Files that were damaged while nobody had them open: it is found, nothing wrong is told, the sound part is saved."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import pytest
+
+import workbench as wb
+from tests.replay.corpus import PROGRAMS
+from workbench import cli
+from workbench.model import entries as e
+from workbench.model.entries import KINDS, Entry
+from workbench.runtime.journal import Pace
+from workbench.store.log import SqliteLog
+from workbench.testing import SimulatedClock, read_log, violations
+
+PAGE = 4096
+
+
+class Whole(NamedTuple):
+    """A store before it was damaged, in two shapes: at rest, and as its owner left it who was killed."""
+
+    rest: Path
+    dead: Path
+    entries: list[Entry]
+    ends: frozenset[int]
+    """Entries with which a batch ended."""
+    salt: str
+    rows: list[tuple[Any, ...]]
+    """What `session.sql` tells."""
+
+
+SQL = "SELECT seq, uid, idx, kind, cause, invocation, wall, line FROM oplog ORDER BY seq"
+
+
+@wb.agent
+class Keeper:
+    async def keep(self, data: bytes) -> int:
+        return len(data)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Entries of many kinds, of which some are large; checkpoints; a write-ahead log that was folded in part."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "rest").mkdir()
+    (folder / "dead").mkdir()
+    store, dead = folder / "rest" / "s.db", folder / "dead" / "s.db"
+    ends = {0}
+    with wb.start(store, clock=SimulatedClock(1)) as session:
+        session.thread.journal.pace = Pace(entries=40, per_agent=0, closing=1)
+        session.feed.subscribe(lambda: ends.add(session.feed.committed))
+        for name in ("join", "promises", "steps", "fork_in_flight"):
+            PROGRAMS[name](lambda *_: None)
+        wb.run(Keeper.get().keep(b"k" * 100_000))
+        session._log._db.execute("PRAGMA wal_checkpoint")  # type: ignore[attr-defined]
+        for n in range(6):
+            wb.run(Keeper.get().keep(bytes([n]) * 3_000))
+        wb.run(session.at_rest())
+        for end in ("", "-wal"):
+            shutil.copy(f"{store}{end}", f"{dead}{end}")
+    entries = read_log(store)
+    log = SqliteLog(store, "", read_only=True)
+    return Whole(store, dead, entries, frozenset(ends), log.salt, log.query(SQL)[1])
+
+
+def flip(data: bytearray, chance: Random) -> None:
+    for _ in range(chance.choice((1, 1, 1, 2, 5))):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+
+
+def blank(data: bytearray, chance: Random) -> None:
+    at = chance.randrange(len(data)) // 512 * 512
+    data[at : at + 512] = bytes(len(data[at : at + 512]))
+
+
+def cut_off(data: bytearray, chance: Random) -> None:
+    del data[chance.randrange(len(data)) :]
+
+
+def swap_pages(data: bytearray, chance: Random) -> None:
+    a, b = (chance.randrange(len(data) // PAGE) * PAGE for _ in range(2))
+    data[a : a + PAGE], data[b : b + PAGE] = data[b : b + PAGE], data[a : a + PAGE]
+
+
+DAMAGE: list[Callable[[bytearray, Random], None]] = [flip, flip, flip, flip, blank, cut_off, swap_pages]
+
+
+def damage(whole: Whole, store: Path, chance: Random) -> tuple[str, bool]:
+    """Lay a damaged store somewhere; what was done, and whether it was done to the write-ahead log."""
+    dead = chance.random() < 0.4
+    source = whole.dead if dead else whole.rest
+    for end in ("", "-wal", "-shm"):
+        Path(f"{store}{end}").unlink(missing_ok=True)
+    shutil.copy(source, store)
+    wal = False
+    if dead:
+        wal = chance.random() < 0.5
+        if wal and chance.random() < 0.1:
+            return "no write-ahead log", True
+        shutil.copy(f"{source}-wal", f"{store}-wal")
+        if chance.random() < 0.05:
+            shutil.copy(whole.rest, store)
+            return "another file with the write-ahead log", True
+    path = Path(f"{store}-wal") if wal else store
+    data = bytearray(path.read_bytes())
+    how = chance.choice(DAMAGE)
+    how(data, chance)
+    path.write_bytes(data)
+    return f"{how.__name__} in {path.suffix}", wal
+
+
+def looks(log: SqliteLog, whole: Whole) -> dict[str, Callable[[], tuple[list[Any], list[Any]]]]:
+    """Ways to look into a store, each with what it tells and what that is in the whole one, as far as this one goes."""
+    upto = log.last_seq
+    entries = whole.entries[:upto]
+    kinds = list(KINDS.values())
+    parts = [(agent, 1, 1 << 40) for agent in sorted({x.agent for x in entries})]
+    return {
+        "read": lambda: (list(log.read()), entries),
+        "by number": lambda: (log.read_seqs([x.seq for x in entries]), entries),
+        "by agent": lambda: (sorted(log.read_parts(parts), key=lambda x: x.seq), entries),
+        "by kind": lambda: (list(log.select(kinds)), entries),
+        "by kind, late": lambda: (list(log.select(kinds, after=upto // 2)), entries[upto // 2 :]),
+        "by sql": lambda: (log.query(SQL)[1], whole.rows[:upto]),
+    }
+
+
+class Judged(NamedTuple):
+    """What came of a damaged store."""
+
+    verdict: str
+    """`found`, `invisible`, `shorter`, or what is wrong."""
+    upto: int
+
+
+def judge(whole: Whole, store: Path, *, wal: bool) -> Judged:
+    """Look into a damaged store in all ways: each tells what is so, or says that the store is damaged."""
+    found = False
+    upto = 0
+    try:
+        log = SqliteLog(store, "", read_only=True)
+    except wb.StoreError as error:
+        return Judged("found" if error.why and error.do else f"it says too little: {error}", 0)
+    with closing(log):
+        upto = log.last_seq
+        if log.salt != whole.salt:
+            return Judged(f"another salt, {log.salt}", upto)
+        for name, look in looks(log, whole).items():
+            try:
+                told, known = look()
+            except wb.StoreError as error:
+                found = True
+                if not (error.what and error.why and error.do):
+                    return Judged(f"{name} says too little: {error}", upto)
+                continue
+            if told != known:
+                return Judged(f"{name} told something wrong", upto)
+    if found:
+        return Judged("found", upto)
+    if upto == len(whole.entries):
+        return Judged("invisible", upto)
+    if wal and upto in whole.ends:
+        return Judged("shorter", upto)
+    return Judged(f"it ends at {upto}, and nothing was said", upto)
+
+
+def judge_salvage(whole: Whole, store: Path, judged: Judged) -> str:
+    """What is wrong with what is saved of a damaged store; empty when nothing is."""
+    new = store.with_name("new.db")
+    before = store.read_bytes()
+    try:
+        saved = wb.salvage(store, new)
+    except wb.StoreCorruptError:
+        return "" if not new.exists() else "it could not be saved, and something is there"
+    if store.read_bytes() != before:
+        return "the damaged file was changed"
+    with closing(SqliteLog(new, "", read_only=True)) as log:
+        entries, salt = list(log.read()), log.salt
+    new.unlink()
+    if entries != whole.entries[: saved.entries] or len(entries) != saved.entries:
+        return "something else was saved"
+    if salt != whole.salt and not saved.salt_lost:
+        return f"another salt, {salt}"
+    if judged.verdict in {"invisible", "shorter"} and saved.entries < judged.upto:
+        return f"{judged.upto} entries are whole, and {saved.entries} were saved"
+    return ""
+
+
+def try_damage(whole: Whole, folder: Path, count: int, salvage_each: int) -> Counter[str]:
+    """Damage a store in so many ways; what came of them."""
+    store = folder / "s.db"
+    seen: Counter[str] = Counter()
+    wrong = []
+    for seed in range(count):
+        what, wal = damage(whole, store, Random(seed))
+        judged = judge(whole, store, wal=wal)
+        bad = judged.verdict if judged.verdict not in {"found", "invisible", "shorter"} else ""
+        if not bad and seed % salvage_each == 0:
+            bad = judge_salvage(whole, store, judged)
+        if bad:
+            wrong.append(f"seed {seed}, {what}: {bad}")
+        seen[judged.verdict] += 1
+    assert wrong == []
+    return seen
+
+
+@pytest.mark.slow
+def test_every_visible_change_is_found(whole: Whole, memory: Path) -> None:
+    """Of 300 damaged stores none tells anything that is not so, and of each the sound part is saved."""
+    seen = try_damage(whole, memory, 300, 1)
+    assert seen["found"] >= 150
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_every_visible_change_of_five_thousand_is_found(whole: Whole, memory: Path) -> None:
+    """The same with 5,000."""
+    seen = try_damage(whole, memory, 5_000, 1)
+    assert seen["found"] >= 2_500
