@@ -1,4 +1,10 @@
-"""Text from agents made fit for a line of a terminal."""
+"""Text from agents made fit for a line of a terminal, and for a page that looks for formulas."""
+
+from typing import Final
+
+NO_FORMULAS: Final = 'class="tex2jax_ignore mathjax_ignore"'
+"""Belongs to the outermost element of HTML for a notebook, which is searched for formulas: a name that looks like one
+would be typeset, links and all. The classes are those of MathJax 2 (nbconvert) and 3 (JupyterLab)."""
 
 
 def printable(text: str) -> str:

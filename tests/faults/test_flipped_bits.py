@@ -219,7 +219,7 @@ def try_damage(whole: Whole, folder: Path, count: int, salvage_each: int) -> Cou
 @pytest.mark.slow
 def test_every_visible_change_is_found(whole: Whole, memory: Path) -> None:
     """Of 300 damaged stores none tells anything that is not so, and of each the sound part is saved."""
-    seen = try_damage(whole, memory, 300, 1)
+    seen = try_damage(whole, memory, 300, 6)
     assert seen["found"] >= 150
 
 
@@ -227,5 +227,5 @@ def test_every_visible_change_is_found(whole: Whole, memory: Path) -> None:
 @pytest.mark.timeout(1800)
 def test_every_visible_change_of_five_thousand_is_found(whole: Whole, memory: Path) -> None:
     """The same with 5,000."""
-    seen = try_damage(whole, memory, 5_000, 1)
+    seen = try_damage(whole, memory, 5_000, 5)
     assert seen["found"] >= 2_500

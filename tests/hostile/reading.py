@@ -10,7 +10,7 @@ from typing import Final
 VOID: Final = frozenset({"meta", "img"})
 SVG: Final = "{http://www.w3.org/2000/svg}"
 DRAWN: Final = {
-    "svg": {"role", "aria-label", "width", "height", "viewBox", "direction", "font-family", "font-size"},
+    "svg": {"class", "role", "aria-label", "width", "height", "viewBox", "direction", "font-family", "font-size"},
     "g": {"transform"},
     "path": {"d", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity"},
     "rect": {

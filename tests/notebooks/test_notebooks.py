@@ -81,6 +81,20 @@ CLAIMS = {
         "Baker() has run bake",
         "we sell bread from spelt",
     ),
+    "04_seeing": (
+        "at most 4 agents at work at the same time",
+        "nobody alive can complete it",
+        "Editor() - awaited by Editor()",
+        "'printed: published",
+        "Left()",
+        "which a cell completed",
+        "files have more than 3000 lines",
+        "share 5 entries",
+        "then: {",
+        "[<client of Analyst()>, <client of Editor()>]",
+        "opens in any browser",
+        "flowchart LR",
+    ),
 }
 
 

@@ -273,7 +273,7 @@ def test_at_gives_the_state_of_an_entry_and_moves_the_clock(front_end: FrontEnd,
         found, expected = widget.at(seq), graph_at(whole(log, seq))
         assert dict(found.nodes(data=True)) == dict(expected.nodes(data=True)), seq
         assert sorted(found.edges(data=True), key=str) == sorted(expected.edges(data=True), key=str), seq
-        assert widget.clock == (seq if seq < len(log.entries) else -1)
+        assert widget.clock == seq
     assert found.nodes["Coordinator()"]["label"] == "second round"
     assert found.edges["Coordinator()", "Worker(3)"] | {"since": 0, "entry": 0} == {
         "kind": "spawn",
@@ -284,16 +284,16 @@ def test_at_gives_the_state_of_an_entry_and_moves_the_clock(front_end: FrontEnd,
 
 
 def test_at_takes_any_number_and_nothing_else(front_end: FrontEnd, show: Show) -> None:
-    """Before the first entry there is nobody, beyond the last one or without a number it is now; others are refused."""
+    """Before the first entry there is nobody, beyond the last it is now and stays so, without a number it is live."""
     log = fan_out(2)
     widget = show(Feed(log))
     last = len(log.entries)
-    for seq, clock, agents in ((0, 0, 0), (-5, 0, 0), (None, -1, 4), (3, 3, 2), (10**9, -1, 4), (last, -1, 4)):
+    for seq, clock, agents in ((0, 0, 0), (-5, 0, 0), (None, -1, 4), (3, 3, 2), (10**9, last, 4), (last, last, 4)):
         assert (len(widget.at(seq)), widget.clock) == (agents, clock), seq
     for odd in (True, 1.5, "3", [3]):
         with pytest.raises(AgentTypeError, match="named by its number"):
             widget.at(odd)  # type: ignore[arg-type]
-    assert widget.clock == -1
+    assert widget.clock == last
 
 
 def test_the_clock_of_the_page_is_the_one_of_python(front_end: FrontEnd, show: Show) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from workbench.signs import printable, printed
+from workbench.signs import NO_FORMULAS, printable, printed
 
 MAX_SENTENCES: Final = 12
 """Sentences of one answer; what is left out is counted."""
@@ -111,7 +111,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 def listed(sentences: Sequence[str]) -> str:
     """Sentences as a list in HTML; all that is in them is text."""
     items = "".join(f"<li>{html.escape(printable(sentence))}</li>" for sentence in sentences)
-    return f"<ul>{items}</ul>"
+    return f"<ul {NO_FORMULAS}>{items}</ul>"
 
 
 def chosen(links: Sequence[Link]) -> list[int]:

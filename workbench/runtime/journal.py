@@ -30,7 +30,6 @@ from workbench.store.faults import reach
 from workbench.store.feed import Feed
 from workbench.store.log import Log
 
-
 Question = Callable[[State], Any]
 """What is asked of the state by somebody who only reads."""
 

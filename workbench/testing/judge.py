@@ -149,6 +149,7 @@ class _Open:
         self.keys: dict[int, dict[str, int]] = {}
         self.started: dict[int, int] = {}
         self.schedules: dict[int, e.CallScheduled] = {}
+        self.wrong: list[str] = []
 
     def accept(self, target: int, seq: int, key: str | None) -> None:
         known = key is not None and key in self.keys.get(target, ())
@@ -195,6 +196,8 @@ class _Open:
             case e.InvocationStarted():
                 self.running[uid] = x.invocation
                 self.started[x.invocation] = x.seq
+                if self.queued[uid][0] != x.invocation:
+                    self.wrong.append(f"entry {x.seq}: invocation {x.invocation} began before {self.queued[uid][0]}")
                 self.queued[uid].remove(x.invocation)
             case e.InvocationFinished():
                 self.running.pop(uid, None)
@@ -222,11 +225,12 @@ class _Open:
 
 
 def _left_over(entries: Iterable[Entry]) -> list[str]:
-    """Started and not finished, though the agent waits for nothing."""
+    """Begun out of turn; or started and not finished, though the agent waits for nothing."""
     now = _Open()
     for x in entries:
         now.read(x)
-    wrong = [
+    wrong = now.wrong
+    wrong += [
         f"agent {uid} stands in invocation {seq} and waits for nothing"
         for uid, seq in now.running.items()
         if not now.waits.get(uid) and uid not in now.stopped | now.standing

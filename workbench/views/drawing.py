@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from workbench.signs import NO_FORMULAS
 from workbench.views.graph_looks import COLOURS, SHAPES
 from workbench.views.graph_nodes import Status
 from workbench.views.lettering import fitting, plain
@@ -175,7 +176,7 @@ def svg(drawing: Drawing) -> str:
     ground = _rect(Rect(0.5, 0.5, width - 1, height - 1, 8, GROUND, FRAME))
     more = f"<desc>{_text(drawing.description)}</desc>" if drawing.description else ""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_text(drawing.title)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" {NO_FORMULAS} role="img" aria-label="{_text(drawing.title)}" '
         f'{size} viewBox="0 0 {width:.0f} {height:.0f}" direction="ltr" font-family="{_FONT}" font-size="{_LETTER}">'
         f"{more}{ground}{_marks(drawing.marks)}</svg>"
     )

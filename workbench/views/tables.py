@@ -17,7 +17,7 @@ from workbench.model.entries import ROLES, Entry
 from workbench.questions.explanation import duration
 from workbench.questions.invocations import InvocationInfo
 from workbench.questions.rows import AgentInfo, PromiseInfo, moment
-from workbench.signs import printable
+from workbench.signs import NO_FORMULAS, printable
 
 _BETWEEN: Final = "  "
 _WIDE, _NARROW = 16, 8
@@ -109,8 +109,8 @@ class Table:
         cell = 'style="text-align:left"'
         head = "".join(f"<th {cell}>{escape(h)}</th>" for h in self.head)
         rows = "".join(f"<tr>{''.join(f'<td {cell}>{escape(c)}</td>' for c in row)}</tr>" for row in self._cells())
-        note = f"<p>{escape(printable(self.note))}</p>" if self.note else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}"
+        note = f"<p {NO_FORMULAS}>{escape(printable(self.note))}</p>" if self.note else ""
+        return f"<table {NO_FORMULAS}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}"
 
 
 def _narrow(widths: list[int], room: int) -> None:

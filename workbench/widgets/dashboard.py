@@ -228,7 +228,8 @@ class Dashboard(anywidget.AnyWidget):
         """Have all views show the state as of an entry, and give that state.
 
         Args:
-            seq: number of the entry; None for the live edge.
+            seq: number of the entry; the newest one holds the views there while the agents go on. None for the live
+                edge.
 
         Returns:
             the agents that there were: nodes are their ids, with `status`, `method`, `label`, `since` (wall
@@ -243,7 +244,7 @@ class Dashboard(anywidget.AnyWidget):
         with self._channel.lock:
             graph = moments.graph_at(self._channel.tape, seq)
             newest = self._channel.tape.last_seq
-        self.clock = _LIVE if seq is None or seq >= newest else max(seq, 0)
+        self.clock = _LIVE if seq is None else max(0, min(seq, newest))
         return graph
 
     def settle(self) -> None:
