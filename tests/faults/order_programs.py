@@ -1,5 +1,6 @@
 # mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
+# ruff: noqa: D103 - what the steps do
 """Programs whose children may end in any order; see `workbench.testing` for what a program is."""
 
 from __future__ import annotations

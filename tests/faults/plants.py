@@ -1,5 +1,5 @@
-# mypy: disable-error-code="method-assign, assignment, misc, no-untyped-def, no-untyped-call, no-any-return"
-# ruff: noqa: ANN001, ANN202 - the functions that are put in place of others have their parameters
+# mypy: disable-error-code="attr-defined, method-assign, assignment, misc, no-untyped-def, no-untyped-call"
+# ruff: noqa: ANN001, ANN002, ANN202 - the functions that are put in place of others have their parameters
 """Bugs, each planted in this process by replacing a piece of the runtime; see `test_planted_bugs`."""
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import msgspec
 from workbench.core import decisions, history
 from workbench.core.lineage import Cursor
 from workbench.model import entries as e
-from workbench.runtime import controls, engine, instance, recovery
+from workbench.runtime import engine, instance, recovery
 from workbench.runtime.engine import Engine
 from workbench.runtime.journal import Journal
 from workbench.runtime.steps import Steps
 from workbench.runtime.timers import Timers
 from workbench.store import log, reading
 from workbench.store.log import SqliteLog
-from workbench.store.rebuilds import Rebuilds
 from workbench.views import tables
 
 
@@ -203,19 +202,3 @@ def deadlock_false() -> None:
         return find(state, uid)
 
     engine.find_deadlock = jumpy
-
-
-def schedule_twice() -> None:
-    """A schedule that came stays, and comes again when the store is opened."""
-    fire = controls.decisions.fire
-
-    def twice(*arguments):
-        drafts = fire(*arguments)
-        return [*drafts, drafts[-1]]
-
-    controls.decisions.fire = twice
-
-
-def never_set_aside() -> None:
-    """Nobody notes whose rebuilding ends the process."""
-    Rebuilds.ended = lambda *_: 0

@@ -1,4 +1,3 @@
-# ruff: noqa: S311 - chance that can be repeated
 """What is left on a disk when the power goes: of what was not synced any part, in any order, torn anywhere.
 
 A write that no sync followed is taken apart into sectors. Of each the new content is there, or the old, or (rarely)
@@ -9,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
@@ -52,7 +52,7 @@ def _sectors(done: Operation) -> list[tuple[str, int, bytes]]:
         return [("truncate", done.offset, b"")]
     at, end = done.offset, done.offset + len(done.data)
     edges = [at, *range(at - at % SECTOR + SECTOR, end, SECTOR), end]
-    return [("write", a, done.data[a - at : b - at]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [("write", a, done.data[a - at : b - at]) for a, b in pairwise(edges)]
 
 
 def _apply(content: bytearray, kind: str, offset: int, data: bytes) -> None:

@@ -19,7 +19,6 @@ import pytest
 import workbench as wb
 from tests.replay.corpus import PROGRAMS
 from workbench import cli
-from workbench.model import entries as e
 from workbench.model.entries import KINDS, Entry
 from workbench.runtime.journal import Pace
 from workbench.store.log import SqliteLog
@@ -64,7 +63,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
         for name in ("join", "promises", "steps", "fork_in_flight"):
             PROGRAMS[name](lambda *_: None)
         wb.run(Keeper.get().keep(b"k" * 100_000))
-        session._log._db.execute("PRAGMA wal_checkpoint")  # type: ignore[attr-defined]
+        with closing(sqlite3.connect(store)) as db:
+            db.execute("PRAGMA wal_checkpoint").fetchall()
         for n in range(6):
             wb.run(Keeper.get().keep(bytes([n]) * 3_000))
         wb.run(session.at_rest())
@@ -76,20 +76,24 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 
 def flip(data: bytearray, chance: Random) -> None:
+    """Turn a few bits."""
     for _ in range(chance.choice((1, 1, 1, 2, 5))):
         data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
 
 
 def blank(data: bytearray, chance: Random) -> None:
+    """Empty a sector."""
     at = chance.randrange(len(data)) // 512 * 512
     data[at : at + 512] = bytes(len(data[at : at + 512]))
 
 
 def cut_off(data: bytearray, chance: Random) -> None:
+    """Lose the end."""
     del data[chance.randrange(len(data)) :]
 
 
 def swap_pages(data: bytearray, chance: Random) -> None:
+    """Exchange two pages."""
     a, b = (chance.randrange(len(data) // PAGE) * PAGE for _ in range(2))
     data[a : a + PAGE], data[b : b + PAGE] = data[b : b + PAGE], data[a : a + PAGE]
 
@@ -229,3 +233,66 @@ def test_every_visible_change_of_five_thousand_is_found(whole: Whole, memory: Pa
     """The same with 5,000."""
     seen = try_damage(whole, memory, 5_000, 5)
     assert seen["found"] >= 2_500
+
+
+# ---- what a person does then -----------------------------------------------------------------------------------------
+
+
+def test_a_damaged_store_is_saved_up_to_the_damage(
+    whole: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error says how to save it; the command does, says how much that is, and a session goes on from there."""
+    store, new = tmp_path / "s.db", tmp_path / "new.db"
+    shutil.copy(whole.rest, store)
+    with closing(sqlite3.connect(store)) as db, db:
+        db.execute("DELETE FROM checkpoint")
+        db.execute("UPDATE log SET wall = wall + 1 WHERE seq = 100")
+    with pytest.raises(wb.StoreCorruptError, match=r"entry 100 .*wb\.salvage\(path, new_path\)"):
+        wb.start(store)
+    assert cli.main(["salvage", str(store), str(new)]) == 0
+    said = capsys.readouterr().out
+    assert "Saved 99 entries" in said
+    assert "entry 100 was changed" in said
+    assert read_log(new) == whole.entries[:99]
+    with wb.start(new, clock=SimulatedClock(2)) as session:
+        wb.run(session.at_rest())
+        for name in ("join", "promises", "steps", "fork_in_flight"):
+            PROGRAMS[name](lambda *_: None)
+    assert violations(read_log(new)) == []
+    assert cli.main(["salvage", str(store), str(new)]) == 1
+    assert "exists" in capsys.readouterr().err
+
+
+def test_what_cannot_be_saved(tmp_path: Path, whole: Whole) -> None:
+    """No store, no entry, a store in use: refused in words, and nothing is left behind."""
+    new = tmp_path / "new.db"
+    with pytest.raises(wb.StoreError, match="no such file"):
+        wb.salvage(tmp_path / "absent.db", new)
+    (tmp_path / "text.db").write_text("no store " * 1000)
+    with pytest.raises(wb.StoreCorruptError, match="nothing of"):
+        wb.salvage(tmp_path / "text.db", new)
+    with wb.start(tmp_path / "used.db"), pytest.raises(wb.StoreInUseError):
+        wb.salvage(tmp_path / "used.db", new)
+    shutil.copy(whole.rest, tmp_path / "salt.db")
+    with closing(sqlite3.connect(tmp_path / "salt.db")) as db, db:
+        db.execute("UPDATE meta SET value = 'x' || value WHERE key = 'salt'")
+    with pytest.raises(wb.StoreError, match="the salt of .* was changed"):
+        wb.start(tmp_path / "salt.db")
+    assert not new.exists()
+    saved = wb.salvage(tmp_path / "salt.db", new)
+    assert (saved.entries, saved.wrong, saved.salt_lost) == (len(whole.entries), "", True)
+
+
+def test_a_session_stops_at_damage_and_tells_nothing_wrong(whole: Whole, tmp_path: Path) -> None:
+    """A view that somebody changed in the file changes no answer, and a kind by another name is found."""
+    store = tmp_path / "s.db"
+    shutil.copy(whole.rest, store)
+    with closing(sqlite3.connect(store)) as db, db:
+        db.execute("DROP VIEW oplog")
+        db.execute("CREATE VIEW oplog AS SELECT seq, 1 AS uid, idx, 'x' AS kind, 0 AS cause FROM log")
+    with closing(SqliteLog(store, "", read_only=True)) as log:
+        assert log.query(SQL)[1] == whole.rows
+    with closing(sqlite3.connect(store)) as db, db:
+        db.execute("UPDATE kind SET name = 'CallMode' WHERE name = 'CallMade'")
+    with pytest.raises(wb.StoreError, match="kinds"):
+        SqliteLog(store, "", read_only=True)

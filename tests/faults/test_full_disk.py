@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,11 +76,12 @@ class Waiter(threading.Thread):
 
     def __init__(self, call: Callable[[], object]) -> None:
         super().__init__()
-        self.call, self.result = call, None
+        self.call = call
+        self.result: object = None
         self.start()
 
     def run(self) -> None:
-        self.result = self.call()  # type: ignore[assignment]
+        self.result = self.call()
 
 
 def until_full(session: wb.Session) -> wb.StoreFullError:
@@ -92,9 +94,7 @@ def until_full(session: wb.Session) -> wb.StoreFullError:
             return trouble
 
 
-def test_the_session_says_that_the_store_is_full_and_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_session_says_that_the_store_is_full_and_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """While there is no room a cell waits, reading tells what is committed, the state is visible; then all goes on."""
     with wb.start(tmp_path / "s.db") as session:
         wb.run(Clerk.get(1).file("first"))
@@ -117,7 +117,7 @@ def test_the_session_says_that_the_store_is_full_and_goes_on(
         assert session.feed.committed == committed
         make_room(session)
         cell.join(30)
-        assert cell.result == [1, 2, 1, 1]  # type: ignore[comparison-overlap]
+        assert cell.result == [1, 2, 1, 1]
         wb.run(session.at_rest(), timeout=20)
         assert session.trouble is None
         assert "goes on" in caplog.text
@@ -273,7 +273,7 @@ def try_limits(launcher: Launcher, folder: Path, starts: range) -> None:
 
 @pytest.mark.slow
 def test_a_limit_of_file_sizes(launcher: Launcher, memory: Path) -> None:
-    """Ten limits that a write meets half-way, each several times over: SQLite's I/O error is no end, nothing is lost."""
+    """Ten limits that writes meet half-way, again and again: SQLite's I/O error is no end, and nothing is lost."""
     try_limits(launcher, memory, range(0, 50_000, 5_003))
 
 
@@ -289,7 +289,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of two megabytes, where this user may mount one."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    mount = [shutil.which("mount") or "", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
@@ -297,7 +297,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+        subprocess.run([shutil.which("umount") or "", "-l", str(folder)], check=True)
 
 
 def test_a_file_system_that_is_full(small: Path) -> None:
@@ -314,5 +314,5 @@ def test_a_file_system_that_is_full(small: Path) -> None:
         assert [a.agent_id for a in session.agents()] == ["Clerk(1)"]
         os.unlink(ballast)  # noqa: PTH108 - frees the room
         cell.join(30)
-        assert cell.result == [1, 2, 1, 1]  # type: ignore[comparison-overlap]
+        assert cell.result == [1, 2, 1, 1]
     assert violations(read_log(small / "s.db")) == []

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="attr-defined, no-any-return, no-untyped-call, unused-ignore"
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
-"""The n-th operation on a store's files fails, once or from then on, for each n: nothing is promised that is not kept."""
+"""The n-th operation on a store's files fails, once or from then on, for each n: no promise is broken."""
 
 from __future__ import annotations
 

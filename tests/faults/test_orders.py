@@ -20,7 +20,7 @@ DIFFERENT = {
 }
 """Programs whose result is who came first, with all results that there are."""
 LARGE = [("timeout", 4), ("timeout", 5), ("timeout", 6), ("promises", 4), ("promises", 5), ("promises", 6)]
-LARGE += [("forks", 6), ("mixed", 6), ("timers", 6), ("race", 6), ("race_ok", 6)]
+LARGE += [("forks", 5), ("forks", 6), ("mixed", 5), ("mixed", 6), ("timers", 6), ("race", 6), ("race_ok", 6)]
 """Programs with more orders than are worth the time: a sample is tried."""
 
 
@@ -69,15 +69,15 @@ def test_every_order_of_two_to_six(name: str, size: int) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("name", "size"), LARGE)
 def test_a_sample_of_many_orders(name: str, size: int) -> None:
-    """Where there are hundreds of thousands of orders, a thousand of them by chance."""
-    hold(name, size, sample=1000)
+    """Where there are too many orders to try all, five hundred of them by chance."""
+    hold(name, size, sample=500)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", list(CORPUS))
 def test_many_orders_of_the_corpus(name: str) -> None:
-    """A hundred orders of every program of the corpus."""
-    found = orders(CORPUS[name], sample=100, seed=2)
+    """Forty orders of every program of the corpus, by chance."""
+    found = orders(CORPUS[name], sample=40, seed=2)
     assert found.problems == []
-    assert found.orders == 100
+    assert found.orders == 40

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import bug_checks, plants
-from workbench.testing import WRITES, Launcher, crash_sweep, reference, repeat
+from workbench.testing import WRITES, Launcher, crash_sweep, reference
 
 CHECKED = {
     "lost_order": ("order_of_the_queue", "began before"),
@@ -25,7 +25,6 @@ CHECKED = {
     "snapshot_stale": ("snapshots_are_true", "was"),
     "deadlock_missed": ("cycles_are_refused", "not reported"),
     "deadlock_false": ("only_cycles_are_refused", "where there was none"),
-    "schedule_twice": ("schedules_come_once", "was over or never made"),
 }
 """Bug -> the check that finds it, and a part of what it says."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -82,7 +83,7 @@ def record(name: str, folder: Path, sync: str = "FULL") -> Run:
                 session.thread.journal.pace = Pace(entries=25, per_agent=0, closing=1)
                 session._log._db.execute(f"PRAGMA synchronous = {sync}")
                 told(session)
-                session.feed.subscribe(lambda session=session: told(session))
+                session.feed.subscribe(partial(told, session))
                 result = json.loads(json.dumps(program(lambda *_: None)))
                 wb.run(session.at_rest())
     return Run(disk.operations, [b"", *chains(store)], frozenset(ends), result)

@@ -38,7 +38,7 @@ PAYLOADS: Final[dict[str, str]] = {
     # ---- links ------------------------------------------------------------------------------------------------------
     "javascript": f"javascript:{RUN}//",
     "javascript-parted": f"jav\tascript:{RUN}//\n\x01javascript:{RUN}",
-    "data-url": f"data:text/html,<script>{RUN}</script> data:text/html;base64,PHNjcmlwdD53aW5kb3cuaGFja2VkPTE8L3NjcmlwdD4=",
+    "data-url": f"data:text/html,<script>{RUN}</script> data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==",
     "markdown-image": f"![x]({BEACON}m.png) <{BEACON}auto>",
     "markdown-link": f'[x](javascript:{RUN}) [y]: {BEACON} "z"',
     "markdown-block": f"\n\n```html\n<script>{RUN}</script>\n```\n\n# head\n\n| a | b |\n|---|---|\n",
@@ -67,7 +67,7 @@ PAYLOADS: Final[dict[str, str]] = {
     "bidi": "user\u202etxt.exe\u2066\u2067\u061c\u200f left",
     "zero-width": "a\u200bb\u200cc\u200dd\ufeffe\u00adf\u2060g",
     "noncharacters": "\ufffe\uffff\U0001fffe\ufdd0",
-    "astral": "😀👩‍👩‍👧‍👦 𝓕 \U0010ffff é 漢字 עברית",
+    "astral": "😀👩‍👩‍👧‍👦 \U0001d4d5 \U0010ffff é 漢字 עברית",
     "surrogate": "half \ud83d of \udcff a pair \ud800",
     "long": f"<b>{'long text ' * 1_000}",
     "one-word": "W" * 10_000,

@@ -59,6 +59,7 @@ def test_text_is_text(text: str) -> None:
             assert "\n" not in node.text
     assert root.get("aria-label") == plain(text)
     assert not set(root.keys()) - {
+        "class",
         "role",
         "aria-label",
         "width",

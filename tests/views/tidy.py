@@ -13,6 +13,7 @@ from workbench.views.lettering import plain, text_width
 SVG = "{http://www.w3.org/2000/svg}"
 TAGS = {"svg", "desc", "g", "title", "rect", "path", "text"}
 ATTRIBUTES = {
+    "class",
     "role",
     "aria-label",
     "width",

@@ -20,7 +20,7 @@ MEMORY: Final = ":memory:"
 _default: Session | None = None
 _open: dict[tuple[str, bool], Session] = {}
 """By path, and whether only to read."""
-_guard: Final = threading.RLock()
+_guard = threading.RLock()
 
 
 def start(
@@ -171,12 +171,16 @@ def _forget(session: Session) -> None:
 
 
 def _in_forked_child() -> None:
-    """A child made with `os.fork` has none of the threads: its sessions are dead copies, the parent's live on."""
-    global _default  # noqa: PLW0603
+    """A child made with `os.fork` has none of the threads: its sessions are dead copies, the parent's live on.
+
+    The default session stays that copy, which refuses whatever it is asked: a child that calls an agent should hear so,
+    and not begin a store of its own by the way.
+    """
+    global _guard  # noqa: PLW0603
+    _guard = threading.RLock()  # a thread that is not here may have held it
     for opened in _open.values():
         opened.disown()
     _open.clear()
-    _default = None
 
 
 os.register_at_fork(after_in_child=_in_forked_child)

@@ -61,7 +61,7 @@ def connect(path: Path, how: str) -> sqlite3.Connection:
 
 
 _NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
-"""What SQLite says when a disk, a quota or a limit of file sizes is full; the last, when its shared memory must grow."""
+"""What SQLite says when a disk, a quota or a limit of file sizes is full; the last, where shared memory grows."""
 _OF_THE_DISK: Final = frozenset(
     {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
 )

@@ -103,6 +103,7 @@ class SqliteLog(StoreReader):
         self._new_salt = salt
         self._wal = Path(f"{path}-wal")
         self._wal_inode = 0
+        self._closed = False
         self._places: dict[str, int] = {"": 0}
         self._writing: sqlite3.Connection | None = None
         self._failed: StoreError | None = None
@@ -274,11 +275,12 @@ class SqliteLog(StoreReader):
         except FileNotFoundError:
             inode = -1 if self._wal_inode else 0
         if self._wal_inode and inode != self._wal_inode:
-            raise StoreError(
+            self._failed = StoreError(
                 f"the write-ahead log of {self.path} was removed or replaced",
                 "something opened and closed the store file behind the session's back",
                 "close the session, and copy a store only with session.export(path)",
             )
+            raise self._failed
         self._wal_inode = inode
 
     def _note_all(self, entries: Sequence[Entry]) -> None:
@@ -290,9 +292,18 @@ class SqliteLog(StoreReader):
             oplog[1].append(entry.seq)
 
     def close(self) -> None:
-        """Close the connections; the last one folds the write-ahead log into the file. Harmless when repeated."""
+        """Close the connections; the last one folds the write-ahead log into the file. Harmless when repeated.
+
+        Should the write-ahead log have been taken away after the last commit, the log `workbench` says so.
+        """
         super().close()
         if self._writing is not None:
+            if not self._closed and self._failed is None:
+                try:
+                    self._check_wal()
+                except StoreError as error:
+                    logger.error("what was written last may be lost: %s", error)  # noqa: TRY400 - it says all
+            self._closed = True
             self._writing.close()
 
 

@@ -59,6 +59,8 @@ class StoreReader:
         """Up to which entry the store itself holds where the entries of each agent stand."""
         self._unchecked = 0
         """Up to which entry the chain was not checked since the opening: there a checkpoint may stand for the log."""
+        self._vouched = 0
+        """Up to which entry a checkpoint told, at the opening, where the entries of each agent stand."""
         self._damage: StoreCorruptError | None = None
         self._read_db: sqlite3.Connection | None = None
         self._how = ""
@@ -78,7 +80,7 @@ class StoreReader:
         except (sqlite3.DatabaseError, StoreCorruptError) as error:
             if isinstance(error, sqlite3.Error) and (other := disk_error(self.path, "opened", error)) is not None:
                 raise other from error
-            why = error.why if isinstance(error, StoreCorruptError) else str(error)
+            why = f"{error.what}, {error.why}" if isinstance(error, StoreCorruptError) else str(error)
             raise StoreFormatError(
                 f"{self.path} cannot be read as a store", why, f"name another file, or {SALVAGE}"
             ) from error
@@ -92,7 +94,9 @@ class StoreReader:
         row = db.execute("SELECT seq, chain FROM log ORDER BY seq DESC LIMIT 1").fetchone()
         if row is not None:
             self.last_seq, self._chain = row
-        self._unchecked = self.last_seq
+            if not isinstance(self._chain, bytes):
+                raise self._changed(self.last_seq)
+        self._unchecked, self._vouched = self.last_seq, self._positioned
         oplogs = "SELECT seq, agent, idx FROM log WHERE seq > ? AND seq <= ? ORDER BY seq"
         for seq, agent, index in db.execute(oplogs, (self._positioned, self.last_seq)):
             self._note(seq, agent, index)
@@ -113,11 +117,11 @@ class StoreReader:
 
     def _checked_salt(self, db: sqlite3.Connection) -> str:
         """The salt, which no chain covers; a store of long ago has no hash of it."""
-        meta: dict[str, str] = dict(db.execute("SELECT key, value FROM meta"))
-        salt = meta.get("salt")
+        meta: dict[str, Any] = dict(db.execute("SELECT key, value FROM meta"))
+        salt: object = meta.get("salt")
         if salt is None:
             raise StoreFormatError(f"{self.path} cannot be read as a store", "it has no salt", "name another file")
-        if meta.get(SALT_HASH, salt_hash(salt)) != salt_hash(salt):
+        if not isinstance(salt, str) or meta.get(SALT_HASH, salt_hash(salt)) != salt_hash(salt):
             raise self._corrupt(f"the salt of {self.path} was changed", "it does not fit its hash")
         return salt
 
@@ -146,6 +150,8 @@ class StoreReader:
                 if row is None:
                     return
                 chain = row[0]
+                if not isinstance(chain, bytes):
+                    raise self._changed(after)
             yield from (self._entry(row) for row in self._checked(db, after, upto, chain))
 
     def follow(self) -> Iterator[Entry]:
@@ -233,10 +239,11 @@ class StoreReader:
         old = [row for row in rows if row[0] <= self._unchecked]
         chains = {row[0]: row[10] for row in old}
         chains[0] = START
-        before = [row[0] - 1 for row in old if row[0] - 1 not in chains]
-        chains.update(db.execute(f"SELECT seq, chain FROM log WHERE seq IN ({_marks(before)})", before))  # noqa: S608
+        absent = [row[0] - 1 for row in old if row[0] - 1 not in chains]
+        chains.update(db.execute(f"SELECT seq, chain FROM log WHERE seq IN ({_marks(absent)})", absent))  # noqa: S608
         for row in old:
-            if link(chains.get(row[0] - 1, b""), row[:10]) != row[10]:
+            before = chains.get(row[0] - 1)
+            if not isinstance(before, bytes) or link(before, row[:10]) != row[10]:
                 raise self._changed(row[0])
 
     def _entry(self, row: tuple[object, ...]) -> Entry:
@@ -261,6 +268,8 @@ class StoreReader:
 
     def _seqs_of(self, agent: int, first: int, last: int) -> Sequence[int]:
         """The `seq` of each entry of an agent between two indices."""
+        if self._unchecked > self._vouched:  # a damaged entry may stand among those of another agent
+            self.verify()
         start, seqs = self._oplogs.get(agent, (1, _NO_SEQS))
         return seqs[max(first - start, 0) : max(last - start + 1, 0)]
 

@@ -1,4 +1,4 @@
-"""Which agent is being rebuilt right now, as the next process will read it: what ends a process again and again is found.
+"""Which agent is being rebuilt right now, as the next process will read it: what ends process after process is found.
 
 To replay an agent runs its code, which may end the process: out of memory, a crash in a library, `os._exit`. Nobody is
 left to note that, so it is noted before: a page of a small file beside the store, mapped into memory, names the agent

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -118,8 +118,8 @@ def _entries(path: Path, how: str) -> Iterator[tuple[Entry, bytes]]:
 def _salt(path: Path, how: str) -> str | None:
     """The store's salt, if it is whole."""
     with suppress(StoreError, sqlite3.Error), reading(path, how) as db:
-        meta: dict[str, str] = dict(db.execute("SELECT key, value FROM meta"))
-        salt = meta.get("salt")
+        meta: dict[str, Any] = dict(db.execute("SELECT key, value FROM meta"))
+        salt: object = meta.get("salt")
         if isinstance(salt, str) and meta.get(SALT_HASH, salt_hash(salt)) == salt_hash(salt):
             return salt
     return None

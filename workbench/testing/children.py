@@ -12,7 +12,7 @@ from workbench.testing.clock import SimulatedClock
 from workbench.testing.effects import effects_go_to
 
 
-def run_program(
+def run_program(  # noqa: PLR0913 - what a sweep may vary
     channel: Channel,
     *,
     program: str,

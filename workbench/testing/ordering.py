@@ -216,7 +216,7 @@ def _run_order(program: str, store: Path, chooser: Chooser, seed: int) -> dict[s
     return {"result": result, "error": error, "state": state, "objects": objects}
 
 
-def judge_orders(channel: Channel, *, runs: list[dict[str, Any]], before: str = "") -> list[list[str]]:
+def judge_orders(_channel: Channel, *, runs: list[dict[str, Any]], before: str = "") -> list[list[str]]:
     """What is wrong with the store of each run, in a process that ran none of them."""
     if before:
         resolve(before)()

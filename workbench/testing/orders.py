@@ -55,8 +55,8 @@ def orders(
     """Run a program in every order in which calls, steps, timers and promises may complete, and hold each to the laws.
 
     In each order the program comes to rest, its log breaks no law (`violations`), folds to the state that the session
-    had, and rebuilds every agent as it was, in a fresh process, with no new entry and no effect. Whether the results may
-    differ from order to order is the program's business: see `Orders.results`.
+    had, and rebuilds every agent as it was, in a fresh process, with no new entry and no effect. Whether the results
+    may differ from order to order is the program's business: see `Orders.results`.
 
     Orders that differ only in how agents interleave that have nothing to do with each other count as one.
 

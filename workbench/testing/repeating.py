@@ -1,9 +1,9 @@
 """One line that repeats a failure: `pytest "<test>" --seed 17 --fault append.commit.after@37`.
 
 A sweep names its faults: `append.commit.after@37` is the 37th of the fault points that count, `...@37+5` the same with
-the recovery killed at its fifth; `kill@12.345` a kill from outside after so many milliseconds; `order@0.2.1` an order of
-completion, by what was picked of each choice. Under `repeat`, which the options of pytest call, a sweep tries that one
-only.
+the recovery killed at its fifth; `kill@12.345` a kill from outside after so many milliseconds; `order@0.2.1` an order
+of completion, by what was picked of each choice. Under `repeat`, which the options of pytest call, a sweep tries that
+one only.
 """
 
 import os

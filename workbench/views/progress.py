@@ -105,7 +105,8 @@ class JobProgress:
         bad = 100 * self.failed / self.items if self.items else 0
         bar = "width:220px;height:8px;border-radius:4px;overflow:hidden;display:flex;background:rgba(128,128,128,.25)"
         return (
-            f'<div {NO_FORMULAS} style="display:flex;align-items:center;gap:10px;font:13px var(--jp-ui-font-family,sans-serif)">'
+            f'<div {NO_FORMULAS} style="display:flex;align-items:center;gap:10px;'
+            'font:13px var(--jp-ui-font-family,sans-serif)">'
             f'<div style="{bar}"><div style="width:{share - bad:.1f}%;background:#009e73"></div>'
             f'<div style="width:{bad:.1f}%;background:#d55e00"></div></div>'
             f"<span>{escape(self.text(note))}</span></div>"

@@ -1,0 +1,55 @@
+"""A failure prints one line, and the line repeats it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workbench.testing import repeat
+from workbench.testing.repeating import Fault, the_fault, the_seed
+
+ROOT = Path(__file__).parents[2]
+
+
+def pytest_says(*arguments: str) -> str:
+    """What a run of pytest prints."""
+    command = [sys.executable, "-m", "pytest", "-q", "-vv", "-p", "no:cacheprovider", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", ["test_crashes", "test_orders"])
+def test_the_printed_line_repeats_the_failure(test: str) -> None:
+    """Run as it was printed, the line tries the one fault, and finds the same."""
+    said = pytest_says(f"tests/faults/planted_session.py::{test}")
+    found = re.search(r"""pytest "[^"]*" --seed 17 --fault [\w.+]+@[\d.+]*: [^'\n]{20,60}""", said)
+    assert found is not None, said
+    command, _, problem = found[0].partition(": ")
+    program, *arguments = shlex.split(command)
+    assert program == "pytest"
+    again = pytest_says(*arguments)
+    assert f"{command}: {problem}" in again
+    assert len(set(re.findall(r"--fault ([\w.+]+@[\d.+]*):", again))) == 1
+
+
+def test_a_fault_is_read_as_it_is_written() -> None:
+    """All forms of a fault survive being written and read; what is no fault is refused with an example."""
+    try:
+        for fault in (Fault("append.commit.after", "37"), Fault("release", "3", 5), Fault("kill", "12.345")):
+            repeat(4, str(fault))
+            assert the_fault() == fault
+            assert the_seed(1) == 4
+        repeat(None, "order@0.2.10")
+        chosen = the_fault()
+        assert chosen is not None
+        assert chosen.picks == [0, 2, 10]
+        with pytest.raises(ValueError, match=r"append\.commit\.after@37"):
+            repeat(None, "somewhere")
+    finally:
+        repeat()
