@@ -18,13 +18,13 @@ from workbench.testing import read_log, violations
 def export_while_writing(folder: Path, count: int, started_each: int) -> None:
     """Export many times from one thread while cells and agents write in others; then compare with the whole log."""
     store = folder / "s.db"
-    stop = threading.Event()
+    stop, gate = threading.Event(), threading.Semaphore(0)
     with wb.start(store) as session:
         session.thread.journal.pace = Pace(entries=200, per_agent=0, closing=1)
 
         def work() -> None:
             n = 0
-            while not stop.is_set():
+            while gate.acquire() and not stop.is_set():
                 wb.run(Spreader.get().spread(5))
                 wb.run(Counted.get(n % 50).once(n))
                 n += 1
@@ -36,6 +36,7 @@ def export_while_writing(folder: Path, count: int, started_each: int) -> None:
             for n in range(count):
                 copy = folder / f"copy-{n}.db"
                 before = session.feed.committed
+                gate.release(4)  # rounds of work, so that the log stays short
                 session.export(copy)
                 entries = read_log(copy)  # checks the chain
                 assert before <= len(entries) <= session.feed.committed
@@ -48,6 +49,7 @@ def export_while_writing(folder: Path, count: int, started_each: int) -> None:
                     copy.rename(folder / f"kept-{n}.db")
         finally:
             stop.set()
+            gate.release()
             worker.join()
     assert len({length for length, _, _ in copies}) > count // 4
     for length, chain, n in copies:

@@ -144,7 +144,7 @@ def test_an_operation_that_fails(kind: str, lasting: bool, memory: Path) -> None
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
-@pytest.mark.parametrize("name", ["promises", "steps", "fork_in_flight", "try_join_with_failure", "atomic_region"])
+@pytest.mark.parametrize("name", ["promises", "steps", "try_join_with_failure", "atomic_region"])
 def test_any_operation_that_fails(name: str, lasting: bool, memory: Path) -> None:  # noqa: FBT001
     """Of more programs each n-th operation of each kind, and of any kind, fails."""
     for kinds in (*([kind] for kind in CODES), list(CODES)):

@@ -96,6 +96,10 @@ class StoreReader:
             self.last_seq, self._chain = row
             if not isinstance(self._chain, bytes):
                 raise self._changed(self.last_seq)
+        if self._positioned > self.last_seq:
+            raise self._corrupt(
+                f"entry {self._positioned} of {self.path} is missing", "a checkpoint was written after it"
+            )
         self._unchecked, self._vouched = self.last_seq, self._positioned
         oplogs = "SELECT seq, agent, idx FROM log WHERE seq > ? AND seq <= ? ORDER BY seq"
         for seq, agent, index in db.execute(oplogs, (self._positioned, self.last_seq)):
@@ -189,6 +193,8 @@ class StoreReader:
                 chain = self._check(row, chain, expected)
                 expected += 1
                 yield row
+        if expected <= (end := min(limit, self.last_seq)):  # numbers out of order end the search early
+            raise self._corrupt(f"entry {expected} of {self.path} is missing", f"the log ended at {end}")
         if after < self._unchecked < expected:
             self._unchecked = after
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.state import State
-from workbench.errors import StoreError
+from workbench.errors import StoreError, WorkbenchError
 from workbench.runtime.opening import start
 from workbench.runtime.running import run
 from workbench.testing.arming import finest_turns
@@ -206,7 +206,10 @@ def _run_order(program: str, store: Path, chooser: Chooser, seed: int) -> dict[s
     Scheduler(session, chooser)
     result, error, state, objects = None, "", "", {}
     try:
-        result = json.loads(json.dumps(resolve(program)(lambda _name, _value: None)))
+        try:
+            result = json.loads(json.dumps(resolve(program)(lambda _name, _value: None)))
+        except WorkbenchError as raised:
+            result = {"raised": type(raised).__name__, "what": raised.what}
         run(session.at_rest(), timeout=REST_SECONDS)
         state = session.thread.ask(lambda: digest(session.thread.state)).result()
         objects = objects_of(session)

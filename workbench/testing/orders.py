@@ -56,7 +56,7 @@ def orders(
 
     In each order the program comes to rest, its log breaks no law (`violations`), folds to the state that the session
     had, and rebuilds every agent as it was, in a fresh process, with no new entry and no effect. Whether the results
-    may differ from order to order is the program's business: see `Orders.results`.
+    may differ from order to order, or an error be one, is the program's business: see `Orders.results`.
 
     Orders that differ only in how agents interleave that have nothing to do with each other count as one.
 
