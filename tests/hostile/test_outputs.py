@@ -69,7 +69,7 @@ def telling(world: World) -> list[Any]:
         except WorkbenchError as refused:  # it did nothing yet
             terminal(printable(str(refused)))
     source, *forks = [a.agent_id for a in session.agents() if world.agents["source"] in (a.agent_id, a.forked_from)]
-    values = [session.why(value_of=one) for one in session.invocations() if one.state == "finished"]
+    values = [session.why(value_of=one) for one in session.invocations()[::4] if one.state == "finished"]
     return [*found, *values, session.compare(source, *forks)]
 
 
@@ -243,11 +243,11 @@ def test_answers_to_a_page_are_whole(hostile: World) -> None:
     kinds = {(entry.kind, getattr(entry.body, "ok", None)): entry.seq for entry in hostile.session.entries()}
     asked: list[tuple[str, dict[str, Any]]] = [("entry", {"seq": seq}) for seq in (0, *kinds.values())]
     asked += [("promise", {"number": number}) for number in range(len(tape.promises))]
-    asked += [(kind, {"slot": slot}) for slot in slots for kind in ("details", "oplog")]
-    asked += [(kind, {"slot": slot}) for slot in slots[::3] for kind in ("why", "path")]
+    asked += [("details", {"slot": slot}) for slot in slots]
+    asked += [(kind, {"slot": slot}) for slot in slots[::3] for kind in ("oplog", "why", "path")]
     asked += [("oplog", {"slot": slot, "search": hostile.payload}) for slot in list(slots)[:3]]
     bars = {(tape.slot[row], tape.a[row]): tape.seq[row] for row in tape.rows(Row.STATUS)}
-    asked += [("bar", {"slot": slot, "seq": seq}) for (slot, _), seq in bars.items()]
+    asked += [("bar", {"slot": slot, "seq": seq}) for (slot, _), seq in list(bars.items())[::3]]
     asked += [("forks", {"slots": list(slots)}), (hostile.payload, {}), ("bar", {"slot": hostile.payload, "seq": 1})]
     texts = ""
     for kind, args in asked:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 import workbench as wb
 from tests.hostile.payloads import as_path, without_halves
 from workbench.model.agent_type import registry
@@ -283,6 +285,22 @@ def crowd(path: str, payloads: Iterable[str]) -> Crowd:
     cells[-1].hold()
     workers = [cell.agents["worker"] for cell in cells]
     return Crowd(session, gate, [cell.text for cell in cells], workers, deadlocks, results)
+
+
+def renamed(value: Any, names: dict[str, str]) -> Any:
+    """An entry, or a part of one, in which some names stand for others: as no code could have written it."""
+    if isinstance(value, str):
+        for name, other in names.items():
+            value = value.replace(name, other)
+        return value
+    if isinstance(value, msgspec.Struct):
+        fields = {field: renamed(getattr(value, field), names) for field in value.__struct_fields__}
+        return msgspec.structs.replace(value, **fields)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(renamed(part, names) for part in value))
+    if isinstance(value, list | tuple):
+        return type(value)(renamed(part, names) for part in value)
+    return value
 
 
 async def _item(item: str) -> str:

@@ -54,6 +54,7 @@ class Fed:
     """As much of a session as a dashboard needs that only shows a feed."""
 
     path = "/lessons/lesson.db"
+    trouble: Exception | None = None
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed

@@ -265,9 +265,10 @@ export class Face {
       setText(tally, `${counts[status].toLocaleString("en")} ${STATUS[status]}`);
     }
     setText(this.total, counted(all, "agent"));
-    const silent = desk.trouble ? `this view has stopped: ${desk.trouble}` : !desk.quiet ? "" : desk.live ? "kernel busy" : desk.tape.rows ? "saved picture, no kernel" : "kernel busy";
+    const halted = desk.live && desk.facts.trouble ? `the session stands: ${desk.facts.trouble}` : "";
+    const silent = halted ? halted : desk.trouble ? `this view has stopped: ${desk.trouble}` : !desk.quiet ? "" : desk.live ? "kernel busy" : desk.tape.rows ? "saved picture, no kernel" : "kernel busy";
     setText(this.trouble, silent);
-    this.trouble.classList.toggle("wb-bad", !!desk.trouble);
+    this.trouble.classList.toggle("wb-bad", !!desk.trouble || !!halted);
     this.trouble.hidden = !silent;
     this.drawFacts();
     const left = !desk.live && desk.leftOut ? ` Only ${desk.tape.n.toLocaleString("en")} of ${(desk.tape.n + desk.leftOut).toLocaleString("en")} agents were saved, as they were at the end.` : "";

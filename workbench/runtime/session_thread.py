@@ -303,7 +303,9 @@ class SessionThread:
         future: Future[None] = Answer()
 
         def register() -> None:
-            if self.steps.any_under_way:
+            if self.journal.broken is not None:
+                future.set_exception(self.journal.broken)
+            elif self.steps.any_under_way:
                 self.steps.when_none(register)
             else:
                 self._idle_waiters.append(future)

@@ -13,7 +13,6 @@ from weakref import WeakValueDictionary
 
 from workbench.model.entries import Entry
 from workbench.runtime.clock import perf_counter
-from workbench.signs import printable
 from workbench.views.graph_nodes import BUSY, Earlier, Status, status_of
 from workbench.views.tape import Tape
 from workbench.views.tape_packet import TapePacket, saved
@@ -185,9 +184,3 @@ class Channel:
         text = "".join(traceback.format_exception_only(error)).strip()
         for widget in list(self.widgets):
             widget.send({"t": "error", "text": text})
-
-
-def facts_of(feed: Any, path: str, store: str) -> dict[str, Any]:
-    """What the head of a dashboard tells of the session."""
-    lag = getattr(feed, "lag", 0) / 1e6
-    return {"path": printable(path), "store": printable(store), "entries": feed.committed, "lag": round(lag, 1)}

@@ -22,10 +22,11 @@ from workbench.ids import ROOT_ID
 from workbench.runtime.client import Client
 from workbench.runtime.reading import id_text
 from workbench.runtime.session import Session
+from workbench.signs import printable
 from workbench.views.graph_nodes import Earlier
 from workbench.views.tape_packet import TapePacket, packet
 from workbench.widgets.acts import Acts, client_of
-from workbench.widgets.channel import Channel, facts_of
+from workbench.widgets.channel import Channel
 from workbench.widgets.code import Code, code, reference
 from workbench.widgets.pump import PUMP
 from workbench.widgets.subshells import answer_anywhere
@@ -128,7 +129,15 @@ class Dashboard(anywidget.AnyWidget):
         return part
 
     def _told(self) -> dict[str, Any]:
-        return facts_of(self._channel.feed, self._session.path, Path(self._session.path).name)
+        trouble = self._session.trouble
+        halted = {} if trouble is None else {"trouble": printable(str(trouble))}
+        return {
+            "path": printable(self._session.path),
+            "store": printable(Path(self._session.path).name),
+            "entries": self._channel.feed.committed,
+            "lag": round(getattr(self._channel.feed, "lag", 0) / 1e6, 1),
+            **halted,
+        }
 
     def send_packet(self, part: TapePacket) -> None:
         """Send a packet to all views of this widget. On the pump's thread."""
