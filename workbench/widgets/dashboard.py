@@ -155,8 +155,9 @@ class Dashboard(anywidget.AnyWidget):
         with self._channel.lock:
             tape = self._channel.tape
             now = len(tape), tape.last_seq
-            told = self._told()  # but a notebook tells nobody where it was run
-            data = self._channel.saved({**told, "path": told["store"]}) if now != self._kept else b""
+            told = self._told() if now != self._kept else {}
+            told.pop("trouble", None)  # it is of this moment, and may name a folder
+            data = self._channel.saved({**told, "path": told["store"]}) if told else b""  # nobody is told of folders
         if data:
             self._kept = now
             self.state = {"data": data}
