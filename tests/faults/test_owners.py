@@ -107,3 +107,11 @@ def test_many_races_and_many_kills(launchers: tuple[Launcher, Launcher], memory:
     """2,000 openings by each of two, and 500 owners killed."""
     race(launchers, memory, 20, 100)
     kill(launchers, memory, 500)
+
+
+def test_who_left_is_no_longer_named(tmp_path: Path) -> None:
+    """A closed session takes its name out of the lock file, so nobody is refused in the name of one that has gone."""
+    store = tmp_path / "left.db"
+    with wb.start(store):
+        assert str(os.getpid()) in Path(f"{store}.lock").read_text()
+    assert Path(f"{store}.lock").read_text() == ""

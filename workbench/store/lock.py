@@ -25,6 +25,7 @@ class StoreLock:
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(path.name + ".lock")
         self._fd = -1
+        self._held = False
 
     def acquire(self, since: str) -> None:
         """Become the owner, at once or not at all.
@@ -54,6 +55,7 @@ class StoreLock:
                 "a store has one owner at a time",
                 "close that session or shut down that kernel, or open this one with read_only=True",
             ) from None
+        self._held = True
         owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
         os.ftruncate(fd, 0)
         with contextlib.suppress(OSError):  # a full disk: it is held all the same, and only nobody is told by whom
@@ -61,12 +63,17 @@ class StoreLock:
 
     def release(self) -> None:
         """Stop being the owner. Harmless when repeated."""
+        if self._held and self._fd >= 0:
+            with contextlib.suppress(OSError):  # else who is refused before the next owner has written is told of us
+                os.ftruncate(self._fd, 0)
+        self.forget()
+
+    def forget(self) -> None:
+        """In a forked child: closes the child's copy; the parent keeps the lock."""
+        self._held = False
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
-
-    forget = release
-    """In a forked child: closes the child's copy; the parent keeps the lock."""
 
 
 def _describe(text: str) -> str:
