@@ -37,6 +37,7 @@ def front_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[FrontEnd]:
         page.comms.append(FakeComm(**options))
         return page.comms[-1]
 
+    earlier = set(_instances)  # of what other tests showed in this process
     made: list[code.Code] = []
     monkeypatch.setattr(code, "_MADE", made)
     monkeypatch.setattr(comm, "create_comm", create_comm)
@@ -45,7 +46,7 @@ def front_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[FrontEnd]:
         widget.close()
     assert PUMP.join(SECONDS), "the pump's thread outlived its widgets"
     assert all(c._closed for c in page.comms), "a comm was left open"
-    assert not [w for w in _instances.values() if isinstance(w, Dashboard | code.Code)]
+    assert not [w for w in set(_instances) - earlier if isinstance(_instances[w], Dashboard | code.Code)]
     page.comms.clear()
     page.arrived.clear()
     gc.collect()
