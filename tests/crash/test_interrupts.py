@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash import interrupts
+from workbench.runtime.answer import Answer
 from workbench.testing import Launcher, read_log, violations
 
 
@@ -60,3 +64,25 @@ def test_an_interrupt_ends_a_wait(how: str, launcher: Launcher, tmp_path: Path) 
     assert not report.error, report.error
     assert report.result["problem"] == ""
     assert violations(read_log(tmp_path / "s.db")) == []
+
+
+def test_an_interrupt_that_wakes_nobody_ends_a_wait() -> None:
+    """An interrupt that is noted without waking the thread that waits, as one right before it blocks, ends the wait."""
+    answer: Answer[None] = Answer()
+    cell = threading.get_ident()
+
+    def interrupt() -> None:
+        looks = 0
+        while looks < 1000:  # in a row at the blocked cell
+            frame = sys._current_frames()[cell]
+            looks = looks + 1 if frame.f_code is Answer._wait.__code__ else 0
+        _thread.interrupt_main()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            answer.result(timeout=30)
+    finally:
+        thread.join()
+    assert not answer.done()

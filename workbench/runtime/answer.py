@@ -7,13 +7,18 @@ lock and being inside `with` Python looks for no interrupt.
 """
 
 import _thread
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 _T = TypeVar("_T")
+
+HEARTBEAT_SECONDS: Final = 0.1
+"""How often a waiting cell wakes, so that it sees an interrupt which came too early to end the wait."""
 
 
 class _Condition(threading.Condition):
@@ -36,12 +41,18 @@ class Answer(Future[_T], Generic[_T]):
             self.set_result(value)
 
     def _wait(self, timeout: float | None) -> None:
-        """Wait on a lock of one's own: `Condition.wait` has an instant at which its lock is released."""
+        """Wait on a lock of one's own: `Condition.wait` has an instant at which its lock is released.
+
+        It wakes now and then: a signal that comes right before Python blocks on the lock would be seen only after.
+        """
         if not self.done():
             gate = threading.Lock()
             gate.acquire()
             self.add_done_callback(lambda _: gate.release())
-            gate.acquire(timeout=-1 if timeout is None else min(max(timeout, 0), threading.TIMEOUT_MAX))
+            until = math.inf if timeout is None else time.monotonic() + timeout
+            left = until - time.monotonic()
+            while not gate.acquire(timeout=min(max(left, 0), HEARTBEAT_SECONDS)) and left > 0:
+                left = until - time.monotonic()
 
     def result(self, timeout: float | None = None) -> _T:
         """As `Future.result`."""

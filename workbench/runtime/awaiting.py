@@ -9,13 +9,11 @@ import warnings
 from collections.abc import Coroutine, Generator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 from workbench.errors import NotInAgentError
+from workbench.runtime.answer import HEARTBEAT_SECONDS
 from workbench.runtime.current import current
-
-HEARTBEAT_SECONDS: Final = 0.1
-"""How often a waiting cell's loop wakes: an interrupt reaches an idle event loop only when it wakes."""
 
 
 class Awaiting(Coroutine[Any, Any, Any]):

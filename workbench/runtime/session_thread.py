@@ -22,7 +22,7 @@ from workbench.core.state import State
 from workbench.errors import CrashedError, SessionClosedError, StoreFullError
 from workbench.model.agent_type import AgentType, Registry
 from workbench.model.entries import Entry
-from workbench.runtime import recovery
+from workbench.runtime import garbage, recovery
 from workbench.runtime.agent_loop import adopt_async_generators
 from workbench.runtime.answer import Answer
 from workbench.runtime.clock import Clock
@@ -76,6 +76,7 @@ class SessionThread:
         self.requests = Requests(self, self.journal, self.engine, self.watchers, registry)
         self._thread = threading.Thread(target=self._main, name="workbench-session", daemon=True)
         registry.listeners.append(self._type_added)
+        garbage.slow_down()
         self._thread.start()
         self._holdups = Holdups(self.engine, self._thread.ident or 0)
         try:
@@ -413,6 +414,7 @@ class SessionThread:
             self.loop.close()
             self._rebuilds.close()
         self._registry.listeners.remove(self._type_added)
+        garbage.restore()
         self.log.close()
 
 
