@@ -9,7 +9,6 @@ lock and being inside `with` Python looks for no interrupt.
 import _thread
 import math
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from operator import attrgetter
@@ -49,10 +48,9 @@ class Answer(Future[_T], Generic[_T]):
             gate = threading.Lock()
             gate.acquire()
             self.add_done_callback(lambda _: gate.release())
-            until = math.inf if timeout is None else time.monotonic() + timeout
-            left = until - time.monotonic()
-            while not gate.acquire(timeout=min(max(left, 0), HEARTBEAT_SECONDS)) and left > 0:
-                left = until - time.monotonic()
+            left = math.inf if timeout is None else timeout
+            while not gate.acquire(timeout=min(max(left, 0), HEARTBEAT_SECONDS)) and left > HEARTBEAT_SECONDS:
+                left -= HEARTBEAT_SECONDS
 
     def result(self, timeout: float | None = None) -> _T:
         """As `Future.result`."""
