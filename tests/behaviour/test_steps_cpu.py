@@ -311,6 +311,10 @@ def test_a_process_that_dies_with_a_step_that_may_not_run_twice(session: wb.Sess
 def test_a_time_limit_kills(session: wb.Session, tmp_path: Path) -> None:
     """At its limit the process is killed, so nothing goes on computing, and the core is free."""
     mark = tmp_path / "mark"
+    mark.write_text("0", encoding="ascii")
+    use(spin_once, str(mark))
+    assert wb.run(Cruncher.get().run(), PATIENCE) == "survived"  # its process has all imported now
+    mark.unlink()
     use(spin_once, str(mark), timeout=1, retry=1)
     assert wb.run(Cruncher.get().caught(), PATIENCE)[0] == "TimeoutError"
     until(lambda: gone(pid_of(mark)))
