@@ -55,6 +55,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["lab", "--port", "0"], "invalid port value: '0'"),
         (["lab", "--port", "65536"], "invalid port value: '65536'"),
         (["lab", "one.ipynb", "two.ipynb"], "unrecognized arguments: two.ipynb"),
+        (["bench", "--rounds", "0"], "argument --rounds: '0' is no number of rounds: take 1 or more"),
+        (["bench", "--quick", "--large"], "argument --large: not allowed with argument --quick"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

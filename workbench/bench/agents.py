@@ -28,10 +28,24 @@ class BenchChild:
         """Complete a promise."""
         complete_promise(promise, b"done")
 
+    async def wait(self, promise: PromiseId) -> None:
+        """Stand still until a promise is completed."""
+        await await_promise(promise)
+
+    async def do(self, item: str) -> str:
+        """Answer with what a step gave."""
+        result: str = await step(answer, item)
+        return result
+
     async def work(self, file: str) -> int:
         """Leave a line in a file after a while; the line tells who ran, and how often."""
         await step(leave_mark, file, self.number)
         return self.number
+
+
+async def answer(item: str) -> str:
+    """A side effect without any effect."""
+    return f"done {item}"
 
 
 async def leave_mark(file: str, number: int) -> None:
@@ -52,6 +66,12 @@ class BenchParent:
         """Call `count` fresh children at once; how many answered rightly."""
         first = self.number * 10_000_000
         results = await join([BenchChild.get(first + i).process(f"item{i}") for i in range(count)])  # type: ignore[attr-defined]
+        return sum(result == f"done item{i}" for i, result in enumerate(results))
+
+    async def steps(self, count: int) -> int:
+        """As `fan_out`, to children that do a step each."""
+        first = self.number * 10_000_000
+        results = await join([BenchChild.get(first + i).do(f"item{i}") for i in range(count)])  # type: ignore[attr-defined]
         return sum(result == f"done item{i}" for i, result in enumerate(results))
 
     async def fan_out_and_stay(self, count: int, promise: PromiseId) -> int:
@@ -76,6 +96,11 @@ class BenchParent:
             BenchChild.get(first + i).report.trigger(promise)  # type: ignore[attr-defined]
         payloads = await join([await_promise(promise) for promise in made])
         return payloads.count(b"done")
+
+    async def waits(self, count: int, promise: PromiseId) -> None:
+        """Have many children wait for one promise."""
+        for i in range(count):
+            BenchChild.get(i).wait.trigger(promise)  # type: ignore[attr-defined]
 
     async def works(self, count: int, limit: int, file: str) -> list[int]:
         """Fan out to children that leave marks, `limit` at a time."""
@@ -103,3 +128,35 @@ class BenchForker:
             if isinstance(fork(), Forked):
                 return self.total
         return -self.total
+
+
+@agent(snapshot_every=100)
+class BenchTally:
+    """An agent with a long life, which is not replayed from its beginning."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.total = 0
+
+    async def add(self, amount: int) -> int:
+        """Add to the total, and give it."""
+        self.total += amount
+        return self.total
+
+
+@agent
+class BenchWriter:
+    """Makes a piece of a long log: some of it new agents, most of it more of old ones."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    async def write(self, children: int, calls: int, tallies: int) -> None:
+        """Call so many fresh children, and make so many calls of so many tallies."""
+        first = (self.number + 1) * 10_000_000
+        await join(
+            [
+                *(BenchChild.get(first + i).process("item") for i in range(children)),  # type: ignore[attr-defined]
+                *(BenchTally.get(i % tallies).add(1) for i in range(calls)),  # type: ignore[attr-defined]
+            ]
+        )

@@ -7,17 +7,20 @@ pass waits for one future. Arguments and results are encoded once and decoded wh
 
 import asyncio
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from workbench.bench.mailboxes import Handler, Mailbox, decode, encode
+from workbench.bench.mailboxes import Handler, Mailbox, decode, encode, trivial
 
-SENT, INVOKED, DONE, RESULT, FORKED = range(1, 6)
+SENT, INVOKED, DONE, RESULT, FORKED, BEGUN, OUTCOME = range(1, 8)
 
 Row = tuple[int, int, int, bytes]
 """Agent, index, kind, payload."""
 
-_TABLE: Final = "CREATE TABLE rows (seq INTEGER PRIMARY KEY, agent INTEGER, idx INTEGER, kind INTEGER, payload BLOB)"
+_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY, agent INTEGER, idx INTEGER, kind INTEGER, payload BLOB)"
+)
 _INDEX: Final = "CREATE INDEX rows_agent ON rows (agent, idx)"
 
 
@@ -25,7 +28,7 @@ class Rows:
     """The table of rows, with one commit per pass of the loop.
 
     Args:
-        path: the file; made.
+        path: the file; made when absent.
         indexed: rows can be found by agent and index; costs a write, so only what reads them back asks for it.
     """
 
@@ -72,6 +75,10 @@ class Rows:
         ).fetchall()
         return [payload for (payload,) in found]
 
+    def read(self) -> list[Row]:
+        """All rows, in order."""
+        return self._db.execute("SELECT agent, idx, kind, payload FROM rows ORDER BY seq").fetchall()
+
     def close(self) -> None:
         """Give the file back."""
         self._db.close()
@@ -86,13 +93,24 @@ class DurableMailbox(Mailbox):
         self.rows, self.number, self.index = rows, number, 0
 
         async def handle(data: bytes) -> bytes:
-            self.index += 2
-            await rows.write(number, self.index - 1, INVOKED, data)
+            await self.write(INVOKED, data)
             result = encode(await handler(decode(data)))
-            await rows.write(number, self.index, DONE, result)
+            await self.write(DONE, result)
             return result
 
         super().__init__(handle)
+
+    def write(self, kind: int, payload: bytes) -> "asyncio.Future[None]":
+        """Add the agent's next row."""
+        self.index += 1
+        return self.rows.write(self.number, self.index, kind, payload)
+
+    async def step(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        """Do a side effect: its intent is on disk before, its outcome after; two rows."""
+        await self.write(BEGUN, b"")
+        result = await function(*args)
+        await self.write(OUTCOME, encode(result))
+        return result
 
     async def ask(self, index: int, message: object) -> object:
         """Call durably: *sent* before, *result* after."""
@@ -111,6 +129,22 @@ async def fan_out(rows: Rows, count: int) -> None:
         return f"done {item}"
 
     children = [DurableMailbox(rows, i + 1, process) for i in range(count)]
+    results = await asyncio.gather(*[child.ask(2 * i + 1, f"item{i}") for i, child in enumerate(children)])
+    assert results == [f"done item{i}" for i in range(count)]
+
+
+async def steps(rows: Rows, count: int) -> None:
+    """As `fan_out`, to agents that do a step each."""
+
+    def child(number: int) -> DurableMailbox:
+        async def do(item: str) -> str:
+            result: str = await mailbox.step(trivial, item)
+            return result
+
+        mailbox = DurableMailbox(rows, number, do)
+        return mailbox
+
+    children = [child(i + 1) for i in range(count)]
     results = await asyncio.gather(*[child.ask(2 * i + 1, f"item{i}") for i, child in enumerate(children)])
     assert results == [f"done item{i}" for i in range(count)]
 
@@ -154,6 +188,39 @@ async def forks(rows: Rows, count: int, steps: int) -> None:
         return total
 
     assert await asyncio.gather(*[one(i + 1) for i in range(count)]) == [sum(range(steps))] * count
+
+
+def fold(rows: Rows) -> dict[int, object]:
+    """Read everything back: by agent its last value."""
+    return {agent: decode(payload) if payload else None for agent, _, _, payload in rows.read()}
+
+
+async def finish(rows: Rows, count: int, limit: int, work: Callable[[int], Awaitable[int]]) -> list[int]:
+    """Take a fan-out up that was cut short: children whose result is there do not run again, the others do.
+
+    Args:
+        rows: what the process before has left.
+        count: how many children there are in all.
+        limit: how many of them work at the same time.
+        work: what a child does, as a step.
+    """
+    found = {
+        index // 2 - 1: decode(payload) for agent, index, kind, payload in rows.read() if not agent and kind == RESULT
+    }
+    free = asyncio.Semaphore(limit)
+
+    async def one(number: int) -> int:
+        async def do(_item: object) -> int:
+            result: int = await mailbox.step(work, number)
+            return result
+
+        mailbox = DurableMailbox(rows, number + 1, do)
+        async with free:
+            found[number] = await mailbox.ask(2 * number + 1, number)
+        return number
+
+    await asyncio.gather(*[one(number) for number in range(count) if number not in found])
+    return [found[number] for number in range(count)]
 
 
 async def calls(rows: Rows, count: int) -> None:

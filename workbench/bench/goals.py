@@ -1,15 +1,26 @@
 """What is measured and what it shall be: workloads, figures, goals."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Final
+
+GROSS: Final = 3
+"""A ratio this many times worse than it should be, or than it was when it was last measured, is a gross loss."""
 
 Figures = Mapping[str, float]
 """Named numbers of one round, as `{"ours 1000": 9000.0}`; of all rounds, their medians."""
 
 Run = Callable[[Path], Figures]
 """One side of a workload, once, in an empty folder."""
+
+Tell = Callable[[str], None]
+"""Takes a line of progress."""
+
+Ready = Callable[[Path, Tell], AbstractContextManager[None]]
+"""What a workload needs in all its rounds; entered before the first one, with a folder for what it makes."""
 
 
 class Compare(Enum):
@@ -37,9 +48,11 @@ class Goal:
         figure: name of the figure that is ours.
         compare: how it is judged.
         limit: what the comparison must reach, or not pass.
-        against: name of the figure it is compared with; empty for none.
+        against: name of the figure of the floor; empty for none.
         besides: further figures to show.
-        gross: the comparison at which a run counts as broken; None for never (figures of the machine, not of the code).
+        gross: the ratio to the floor, or the figure where there is no floor, at which a run counts as broken. None for
+            never: a time or a rate by itself tells of the machine, not of the code.
+        worst: judged by its worst round, not by the median: for what must not happen once.
     """
 
     what: str
@@ -50,19 +63,29 @@ class Goal:
     against: str = ""
     besides: tuple[str, ...] = ()
     gross: float | None = None
+    worst: bool = False
+
+    @property
+    def more_is_better(self) -> bool:
+        """Whether the figure shall be large."""
+        return self.compare in (Compare.SHARE, Compare.AT_LEAST)
 
     def value(self, figures: Figures) -> float:
         """What is compared with the limit."""
-        ours = figures[self.figure]
         if self.compare in (Compare.SHARE, Compare.TIMES):
-            return ours / figures[self.against]
+            return self.ratio(figures)
         if self.compare is Compare.BEYOND:
-            return ours - figures[self.against]
-        return ours
+            return figures[self.figure] - figures[self.against]
+        return figures[self.figure]
+
+    def ratio(self, figures: Figures) -> float:
+        """Ours divided by the floor; ours where there is none."""
+        ours = figures[self.figure]
+        return ours / figures[self.against] if self.against else ours
 
     def within(self, value: float, limit: float) -> bool:
         """Whether a value is on the right side of a limit."""
-        return value >= limit if self.compare in (Compare.SHARE, Compare.AT_LEAST) else value <= limit
+        return value >= limit if self.more_is_better else value <= limit
 
 
 @dataclass(frozen=True)
@@ -72,7 +95,8 @@ class Workload:
     name: str
     about: str
     runs: Sequence[Run]
-    goals: Sequence[Goal] = field(default_factory=tuple)
+    goals: Sequence[Goal] = ()
+    ready: Ready | None = None
 
 
 @dataclass(frozen=True)
@@ -83,10 +107,22 @@ class Result:
     medians: Figures
     rounds: Sequence[Figures]
 
+    def of(self, goal: Goal) -> Figures:
+        """The figures by which a goal is judged."""
+        if not goal.worst:
+            return self.medians
+        return (min if goal.more_is_better else max)(self.rounds, key=goal.value)
+
+    def met(self, goal: Goal) -> bool:
+        """Whether a goal is reached."""
+        return goal.within(goal.value(self.of(goal)), goal.limit)
+
     def broken(self) -> list[str]:
         """The goals that were missed grossly, in words."""
-        return [
-            f"{self.workload.name}, {goal.what}: {goal.value(self.medians):.3g}, far beyond {goal.gross:g}"
-            for goal in self.workload.goals
-            if goal.gross is not None and not goal.within(goal.value(self.medians), goal.gross)
-        ]
+        lines = []
+        for goal in self.workload.goals:
+            ratio = goal.ratio(self.of(goal))
+            if goal.gross is not None and not goal.within(ratio, goal.gross):
+                of = f" times {goal.against}" if goal.against else ""
+                lines.append(f"{self.workload.name}, {goal.what}: {ratio:.3g}{of}, far beyond {goal.gross:.3g}")
+        return lines

@@ -60,6 +60,22 @@ async def fan_out(count: int) -> None:
     assert results == [f"done item{i}" for i in range(count)]
 
 
+async def trivial(item: str) -> str:
+    """What a step does that has no effect."""
+    return f"done {item}"
+
+
+async def steps(count: int) -> None:
+    """As `fan_out`, to agents that await a function each."""
+
+    async def do(item: str) -> str:
+        return await trivial(item)
+
+    children = [Mailbox(do) for _ in range(count)]
+    results = await asyncio.gather(*[child.call(f"item{i}") for i, child in enumerate(children)])
+    assert results == [f"done item{i}" for i in range(count)]
+
+
 async def calls(count: int) -> None:
     """Call one agent `count` times, each call after the answer to the one before."""
 

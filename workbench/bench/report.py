@@ -1,6 +1,7 @@
 """Results as a table for people and as JSON for machines."""
 
 import json
+import os
 import platform
 import sqlite3
 from collections.abc import Sequence
@@ -16,6 +17,12 @@ def number(value: float) -> str:
     if abs(value) >= 100 or value == int(value):  # noqa: PLR2004
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"  # noqa: PLR2004
+
+
+def short(name: str, goal: Goal) -> str:
+    """A figure's name, without the size that the goal names already: `D 1000` is `D` beside `ours 1000`."""
+    size = goal.figure.rpartition(" ")[2]
+    return name.removesuffix(f" {size}") if size.isdigit() else name
 
 
 def target(goal: Goal) -> str:
@@ -39,22 +46,25 @@ def lines(results: Sequence[Result]) -> list[tuple[str, ...]]:
     for result in results:
         name = result.workload.name
         for goal in result.workload.goals:
-            value = goal.value(result.medians)
-            against = f"{goal.against} {number(result.medians[goal.against])}" if goal.against else ""
-            besides = ", ".join(f"{b} {number(result.medians[b])}" for b in goal.besides)
-            met = "met" if goal.within(value, goal.limit) else "missed"
-            ours = number(result.medians[goal.figure])
-            rows.append((name, goal.what, goal.unit, ours, against, besides, number(value), target(goal), met))
+            figures = result.of(goal)
+            against = f"{short(goal.against, goal)} {number(figures[goal.against])}" if goal.against else ""
+            besides = ", ".join(f"{short(b, goal)} {number(figures[b])}" for b in goal.besides)
+            ours, value = number(figures[goal.figure]), number(goal.value(figures))
+            met = "met" if result.met(goal) else "missed"
+            rows.append((name, goal.what, goal.unit, ours, against, besides, value, target(goal), met))
             name = ""
     return rows
 
 
-def table(results: Sequence[Result]) -> str:
-    """The table as text."""
+def table(results: Sequence[Result], *, markdown: bool = False) -> str:
+    """The table as text; aligned for a terminal, or as Markdown for a page."""
     rows = [_HEAD, *lines(results)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-    rows.insert(1, tuple("-" * width for width in widths))
     right = {3, 6}
+    if markdown:
+        rows.insert(1, tuple("---:" if i in right else "---" for i in range(len(_HEAD))))
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows.insert(1, tuple("-" * width for width in widths))
     return "\n".join(
         "  ".join(
             cell.rjust(width) if i in right else cell.ljust(width)
@@ -65,30 +75,37 @@ def table(results: Sequence[Result]) -> str:
 
 
 def as_json(results: Sequence[Result]) -> str:
-    """All figures of all rounds, the medians and the goals."""
+    """All figures of all rounds, the medians and the goals; and what they were measured with."""
     found: dict[str, Any] = {
         "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
         "sqlite": sqlite3.sqlite_version,
-        "system": platform.system(),
-        "workloads": {
-            result.workload.name: {
-                "about": result.workload.about,
-                "medians": dict(result.medians),
-                "rounds": [dict(figures) for figures in result.rounds],
-                "goals": [
-                    {
-                        "what": goal.what,
-                        "unit": goal.unit,
-                        "figure": goal.figure,
-                        "against": goal.against,
-                        "measured": goal.value(result.medians),
-                        "target": target(goal),
-                        "met": goal.within(goal.value(result.medians), goal.limit),
-                    }
-                    for goal in result.workload.goals
-                ],
-            }
-            for result in results
-        },
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "workloads": {result.workload.name: _workload(result) for result in results},
     }
     return json.dumps(found, indent=2)
+
+
+def _workload(result: Result) -> dict[str, Any]:
+    return {
+        "about": result.workload.about,
+        "medians": dict(result.medians),
+        "rounds": [dict(figures) for figures in result.rounds],
+        "goals": [
+            {
+                "what": goal.what,
+                "unit": goal.unit,
+                "figure": goal.figure,
+                "against": goal.against,
+                "ratio": goal.ratio(result.of(goal)) if goal.against else None,
+                "measured": goal.value(result.of(goal)),
+                "target": target(goal),
+                "limit": goal.limit,
+                "gross": goal.gross,
+                "met": result.met(goal),
+            }
+            for goal in result.workload.goals
+        ],
+    }

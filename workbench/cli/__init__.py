@@ -1,5 +1,5 @@
 # ruff: noqa: T201 - printing is what it does
-"""The command line: `workbench lab`, `workbench agents|promises|forks|oplog|why STORE` to look into a store, `salvage`.
+"""The command line: `workbench lab`, `agents|promises|forks|oplog|why STORE` to look into a store, `salvage`, `bench`.
 
 Each subcommand is a function that adds its own parser and names the function that runs it; `COMMANDS` lists them.
 """
@@ -11,12 +11,13 @@ import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
 
+from workbench.cli.benching import add_bench
 from workbench.cli.command import CommandError
 from workbench.cli.lab import add_lab
 from workbench.cli.looking import add_looks
 from workbench.cli.salvaging import add_salvage
 
-COMMANDS = (add_lab, add_looks, add_salvage)
+COMMANDS = (add_lab, add_looks, add_salvage, add_bench)
 
 
 def parser() -> argparse.ArgumentParser:
