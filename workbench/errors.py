@@ -42,6 +42,7 @@ Beside it stands one warning, `DeterminismWarning`: nothing has gone wrong yet.
 """
 
 import builtins
+import operator
 from collections.abc import Callable
 from typing import Final, Self
 
@@ -158,7 +159,7 @@ class DeadlockError(WorkbenchError):
 
     def __init__(self, cycle: list[tuple[str, str, str]], edge: int = -1) -> None:
         self.cycle = [(str(a), str(m), str(line)) for a, m, line in cycle]
-        self.edge = edge % len(self.cycle)
+        self.edge = operator.index(edge) % len(self.cycle)  # of a text, `%` would be another thing
         following = [agent for agent, _, _ in (*self.cycle[1:], self.cycle[0])]
         steps = "; ".join(
             f"{agent} waits for {other} ({method} called at {line or 'unknown line'})"

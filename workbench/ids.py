@@ -205,10 +205,13 @@ class PromiseId(msgspec.Struct, frozen=True, order=True):
         Raises:
             AgentIdError: the text is not a promise id.
         """
+        if not isinstance(text, str):
+            raise AgentIdError(repr(text)[:80], "a promise id is text", "pass str(promise_id)")
         agent, mark, rest = text.rpartition("#")
         incarnation, slash, index = rest.partition("/")
         if not (mark and slash and index.isascii() and index.isdigit() and len(index) < 20):  # noqa: PLR2004 - 64 bits
             raise AgentIdError(
                 repr(text[:80]), "a promise id is agent#incarnation/index", "copy it from str(promise_id)"
             )
+        _check_text(incarnation)
         return cls(AgentId.parse(agent).text, incarnation, int(index))

@@ -103,7 +103,7 @@ class WorkbenchMagics(Magics):
     @line_magic
     def workbench(self, line: str) -> None:
         """Show the default session: its status and its live views."""
-        args = parse_argstring(self.workbench, line)
+        args = _parsed(self.workbench, line)
         if args.action == "nest":
             if args.value != "on":
                 message = "write `%workbench nest on`; it cannot be undone without a kernel restart"
@@ -121,7 +121,7 @@ class WorkbenchMagics(Magics):
     @line_magic
     def agents(self, line: str) -> Table:
         """List the agents of the default session."""
-        args = parse_argstring(self.agents, line)
+        args = _parsed(self.agents, line)
         return _read(lambda: agents_table(default_session().agents(args.status, args.type_name, args.name)))
 
     @magic_arguments()
@@ -130,7 +130,7 @@ class WorkbenchMagics(Magics):
     @line_magic
     def promises(self, line: str) -> Table:
         """List the promises of the default session: who waits for them, who could complete them."""
-        args = parse_argstring(self.promises, line)
+        args = _parsed(self.promises, line)
         agent = " ".join(args.agent) if args.agent else None
         return _read(lambda: promises_table(default_session().promises(args.state, agent)))
 
@@ -180,7 +180,7 @@ class WorkbenchMagics(Magics):
     def fanout(self, line: str, cell: str) -> FanOutResults | None:
         """Run the cell once per item, each in a child agent: `%%fanout region in regions --limit 8 --into reports`."""
         variable, expression, options = split_fanout(line)
-        args = parse_argstring(self.fanout, options)
+        args = _parsed(self.fanout, options)
         items = self._items(expression)
         body = self._compile(line, cell, variable, args.name or "item")
         result: FanOutResults = run(fan_out(body, items, args.limit, args.on_error, args.name, again=args.again))
@@ -225,6 +225,18 @@ class WorkbenchMagics(Magics):
         return made
 
 
+def _parsed(magic: Callable[..., Any], line: str) -> Any:
+    """The arguments on a magic's line.
+
+    Raises:
+        UsageError: it does not take these.
+    """
+    try:
+        return parse_argstring(magic, line)
+    except ValueError as error:  # of the splitting into words
+        raise UsageError(f"the line cannot be split into words: {error}") from None
+
+
 def _read(look: Callable[[], _T]) -> _T:
     """Look at the session; an agent that there is not, or a query that cannot be read, is one line and no traceback."""
     try:
@@ -251,7 +263,7 @@ def split_fanout(line: str) -> tuple[str, str, str]:
         expression = rest[:end].strip()
         try:
             ast.parse(expression, mode="eval")
-        except SyntaxError:
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # a NUL, half of a pair, too deep for the parser
             continue
         return variable, expression, rest[end:].strip()
     message = f"{rest.strip()!r} holds no expression; write {usage}"
@@ -261,8 +273,9 @@ def split_fanout(line: str) -> tuple[str, str, str]:
 def _options(text: str, magic: str) -> tuple[str, list[str]]:
     """The word before the cursor, and the options that begin with it."""
     words = text.split()
-    token = "" if text.endswith(" ") else words[-1]
-    before = words[-1] if text.endswith(" ") else words[-2]
+    begun = not text[-1:].isspace()
+    token = words[-1] if begun else ""
+    before = words[-2] if begun else words[-1]
     if magic == "fanout" and not token.startswith("-") and before not in _CHOICES:
         return token, []
     return token, [c for c in _CHOICES.get(before, _OPTIONS[magic]) if c.startswith(token)]
@@ -277,7 +290,7 @@ def _of_an_agent(rest: str, magic: str) -> tuple[str, list[str]]:
     if end == len(rest):
         session = present_session()
         return rest, session.agent_ids(rest) if session is not None else []
-    token = "" if rest.endswith(" ") else rest.rsplit(maxsplit=1)[-1]
+    token = "" if rest[-1:].isspace() else rest.rsplit(maxsplit=1)[-1]
     if magic != "oplog":
         return token, []
     kinds = [f"kind:{cls.__name__}" for cls in KINDS.values()] if token.startswith("kind:") else []

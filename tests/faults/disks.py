@@ -170,6 +170,12 @@ class Connection:
                 return Cursor(iter(()))
             raise _translated(error) from error
 
+    def set_progress_handler(self, handler: Callable[[], bool] | None, steps: int) -> None:
+        self._db.set_progress_handler(handler, steps or 100)
+
+    def setlimit(self, category: int, limit: int) -> int:
+        return self._db.limit(category, limit)
+
     def close(self) -> None:
         for force in (False, True):
             with contextlib.suppress(apsw.Error):  # as `sqlite3` does

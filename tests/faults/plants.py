@@ -25,7 +25,7 @@ from workbench.views import tables
 def acknowledge_early() -> None:
     """An answer leaves the session before what it says is committed."""
 
-    def acknowledge(self: Journal, future: Any, settle: Callable[[], object]) -> None:
+    def acknowledge(self: Journal, future: Any, settle: Callable[[], object], *_: object, **__: object) -> None:
         settle()
 
     Journal.acknowledge = acknowledge
@@ -34,7 +34,7 @@ def acknowledge_early() -> None:
 def release_before_commit() -> None:
     """Results, and steps that start, do not wait for the commit."""
 
-    def release(self: Journal, action: Callable[[], object]) -> None:
+    def release(self: Journal, action: Callable[[], object], *_: object) -> None:
         action()
 
     Journal.release = release

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -21,8 +23,10 @@ from tests.replay.corpus import PROGRAMS
 from workbench import cli
 from workbench.model.entries import KINDS, Entry
 from workbench.runtime.journal import Pace
+from workbench.store.commit_mark import END
 from workbench.store.log import SqliteLog
-from workbench.testing import SimulatedClock, read_log, violations
+from workbench.testing import Launcher, SimulatedClock, read_log, violations
+from workbench.testing.channel import Channel
 
 PAGE = 4096
 
@@ -69,7 +73,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
         for n in range(6):
             wb.run(Keeper.get().keep(bytes([n]) * 3_000))
         wb.run(session.at_rest())
-        for end in ("", "-wal"):
+        for end in ("", "-wal", END):
             shutil.copy(f"{store}{end}", f"{dead}{end}")
     entries = read_log(store)
     log = SqliteLog(store, "", read_only=True)
@@ -102,13 +106,19 @@ def swap_pages(data: bytearray, chance: Random) -> None:
 DAMAGE: list[Callable[[bytearray, Random], None]] = [flip, flip, flip, flip, blank, cut_off, swap_pages]
 
 
-def damage(whole: Whole, store: Path, chance: Random) -> tuple[str, bool]:
+def lay(source: Path, store: Path, ends: Iterable[str]) -> None:
+    """Lay a store somewhere, with some of what lies beside it."""
+    for end in ("", "-wal", "-shm", END):
+        Path(f"{store}{end}").unlink(missing_ok=True)
+    for end in ("", *ends):
+        shutil.copy(f"{source}{end}", f"{store}{end}")
+
+
+def damage(whole: Whole, store: Path, chance: Random, *, marked: bool = True) -> tuple[str, bool]:
     """Lay a damaged store somewhere; what was done, and whether it was done to the write-ahead log."""
     dead = chance.random() < 0.4
     source = whole.dead if dead else whole.rest
-    for end in ("", "-wal", "-shm"):
-        Path(f"{store}{end}").unlink(missing_ok=True)
-    shutil.copy(source, store)
+    lay(source, store, [END] if dead and marked else [])
     wal = False
     if dead:
         wal = chance.random() < 0.5
@@ -146,11 +156,11 @@ class Judged(NamedTuple):
     """What came of a damaged store."""
 
     verdict: str
-    """`found`, `invisible`, `shorter`, or what is wrong."""
+    """`found`, `invisible`, `shorter` (where no mark tells up to where it was committed), or what is wrong."""
     upto: int
 
 
-def judge(whole: Whole, store: Path, *, wal: bool) -> Judged:
+def judge(whole: Whole, store: Path, *, may_be_shorter: bool = False) -> Judged:
     """Look into a damaged store in all ways: each tells what is so, or says that the store is damaged."""
     found = False
     upto = 0
@@ -176,7 +186,7 @@ def judge(whole: Whole, store: Path, *, wal: bool) -> Judged:
         return Judged("found", upto)
     if upto == len(whole.entries):
         return Judged("invisible", upto)
-    if wal and upto in whole.ends:
+    if may_be_shorter and upto in whole.ends:
         return Judged("shorter", upto)
     return Judged(f"it ends at {upto}, and nothing was said", upto)
 
@@ -203,14 +213,14 @@ def judge_salvage(whole: Whole, store: Path, judged: Judged) -> str:
     return ""
 
 
-def try_damage(whole: Whole, folder: Path, count: int, salvage_each: int) -> Counter[str]:
+def try_damage(whole: Whole, folder: Path, count: int, salvage_each: int, *, marked: bool = True) -> Counter[str]:
     """Damage a store in so many ways; what came of them."""
     store = folder / "s.db"
     seen: Counter[str] = Counter()
     wrong = []
     for seed in range(count):
-        what, wal = damage(whole, store, Random(seed))
-        judged = judge(whole, store, wal=wal)
+        what, wal = damage(whole, store, Random(seed), marked=marked)
+        judged = judge(whole, store, may_be_shorter=wal and not marked)
         bad = judged.verdict if judged.verdict not in {"found", "invisible", "shorter"} else ""
         if not bad and seed % salvage_each == 0:
             bad = judge_salvage(whole, store, judged)
@@ -226,6 +236,15 @@ def test_every_visible_change_is_found(whole: Whole, memory: Path) -> None:
     """Of 300 damaged stores none tells anything that is not so, and of each the sound part is saved."""
     seen = try_damage(whole, memory, 300, 6)
     assert seen["found"] >= 100
+    assert not seen["shorter"]
+
+
+@pytest.mark.slow
+def test_without_the_mark_a_valid_prefix_is_a_store(whole: Whole, memory: Path) -> None:
+    """Copied without what tells up to where it was committed, a store may end earlier, and with the end of a batch."""
+    seen = try_damage(whole, memory, 150, 6, marked=False)
+    assert seen["found"] >= 50
+    assert seen["shorter"] >= 5
 
 
 @pytest.mark.soak
@@ -234,6 +253,136 @@ def test_every_visible_change_of_five_thousand_is_found(whole: Whole, memory: Pa
     """The same with 5,000."""
     seen = try_damage(whole, memory, 5_000, 5)
     assert seen["found"] >= 1_700
+    assert not seen["shorter"]
+
+
+# ---- the end of the log ----------------------------------------------------------------------------------------------
+
+
+def say_what_is_lost(store: Path, entries: int) -> str:
+    """What is wrong with how an owner and a reader open a store; empty when all is there, or the loss is told."""
+    before = {path.name: path.read_bytes() for path in store.parent.iterdir() if not path.name.endswith("-shm")}
+    for read_only in (True, False):
+        try:
+            log = SqliteLog(store, "another", read_only=read_only)
+        except wb.StoreCorruptError as error:
+            told = str(error)
+            if not all(text in told for text in (f"to {entries}", f"{store.name}-wal", "Bring", "wb.s")):
+                return f"it says too little: {told}"
+            if before != {path.name: path.read_bytes() for path in store.parent.iterdir() if path.name in before}:
+                return "the files were changed"
+            continue
+        with closing(log):
+            if log.last_seq != entries:
+                return f"it ends at {log.last_seq}, and nothing was said"
+    return ""
+
+
+@pytest.mark.slow
+def test_a_write_ahead_log_that_lost_its_end_is_noticed(whole: Whole, memory: Path) -> None:
+    """Cut off after each of its frames and at 200 other places, and when it is gone: never a shorter log in silence."""
+    store = memory / "s.db"
+    data = Path(f"{whole.dead}-wal").read_bytes()
+    chance = Random(5)
+    cuts = [*range(32, len(data), 24 + PAGE), *(chance.randrange(len(data)) for _ in range(200)), len(data)]
+    opened = 0
+    for size in cuts:
+        lay(whole.dead, store, [END])
+        Path(f"{store}-wal").write_bytes(data[:size])
+        assert say_what_is_lost(store, len(whole.entries)) == "", size
+        opened += not Path(f"{store}{END}").exists()  # all was there, and who opened it has closed it in order
+    assert 1 <= opened <= 2 + len(cuts) // 20
+    lay(whole.dead, store, [END])
+    assert say_what_is_lost(store, len(whole.entries)) == ""
+    assert Path(f"{store}{END}").exists()
+
+
+def work_and_die(channel: Channel, *, store: str, folded: bool) -> None:
+    """Work, and be killed."""
+    session = wb.start(store)
+    wb.run(Keeper.get().keep(b"k" * 3_000))
+    if folded:
+        with closing(sqlite3.connect(store)) as db:
+            db.execute("PRAGMA wal_checkpoint").fetchall()
+    channel.tell("kept", wb.run(Keeper.get().keep(b"k" * 4_000)))
+    channel.tell("committed", session.feed.committed)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """A process that forks children."""
+    with Launcher([__name__], tmp_path_factory.mktemp("launcher") / "output") as launcher:
+        yield launcher
+
+
+@pytest.mark.parametrize("folded", [False, True], ids=["all of it", "its end"])
+def test_a_killed_session_whose_write_ahead_log_is_lost(
+    folded: bool,  # noqa: FBT001
+    launcher: Launcher,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is told whoever opens the store; brought back all is there, and without it one goes on with what is left."""
+    store, wal, aside = tmp_path / "s.db", tmp_path / "s.db-wal", tmp_path / "aside"
+    committed = launcher.run(work_and_die, store=str(store), folded=folded).told["committed"]
+    wal.rename(aside)
+    for read_only in (False, True):
+        with pytest.raises(
+            wb.StoreCorruptError, match=f"to {committed}: .*s.db-wal, is gone or empty. Bring s.db-wal back"
+        ):
+            wb.start(store, read_only=read_only)
+    assert cli.main(["agents", str(store)]) == 1
+    assert "s.db-wal, is gone or empty" in capsys.readouterr().err
+    if folded:
+        assert cli.main(["salvage", str(store), str(tmp_path / "new.db")]) == 0
+        assert f"to {committed}: they were committed" in capsys.readouterr().out
+        with wb.start(tmp_path / "new.db") as session:
+            assert wb.run(Keeper.get().keep(b"k")) == 1
+        assert violations(read_log(tmp_path / "new.db")) == []
+    else:
+        with pytest.raises(wb.StoreCorruptError, match="nothing of"):
+            wb.salvage(store, tmp_path / "new.db")
+    aside.rename(wal)
+    with wb.start(store, read_only=True) as looking:
+        assert looking.feed.committed == committed
+    with wb.start(store) as session:
+        assert session.feed.committed >= committed
+        wb.run(session.at_rest())
+    assert violations(read_log(store)) == []
+    assert not Path(f"{store}{END}").exists()
+
+
+def test_one_begins_anew_where_all_is_lost(launcher: Launcher, tmp_path: Path) -> None:
+    """`fresh=True` moves what is left aside, which still tells that its end is missing; a deleted store is no loss."""
+    store = tmp_path / "s.db"
+    launcher.run(work_and_die, store=str(store), folded=False)
+    Path(f"{store}-wal").unlink()
+    with pytest.raises(wb.StoreCorruptError, match=r"wb\.start\(path, fresh=True\)"):
+        wb.start(store)
+    with wb.start(store, fresh=True) as session:
+        assert wb.run(Keeper.get().keep(b"k")) == 1
+    (old,) = tmp_path.glob("*.old")
+    with pytest.raises(wb.StoreCorruptError, match="missing"):
+        wb.start(old, read_only=True)
+    launcher.run(work_and_die, store=str(store), folded=True)
+    for end in ("", "-wal", "-shm"):
+        Path(f"{store}{end}").unlink()
+    with wb.start(store) as session:
+        assert [agent.agent_id for agent in session.agents()] == []
+
+
+def test_a_copy_from_before_may_be_put_in_place(tmp_path: Path) -> None:
+    """Of a session that ended in order nothing is missed: an older copy of the store opens like any other."""
+    store, copy = tmp_path / "s.db", tmp_path / "copy.db"
+    with wb.start(store):
+        wb.run(Keeper.get().keep(b"k"))
+    shutil.copy(store, copy)
+    with wb.start(store):
+        wb.run(Keeper.get().keep(b"kk"))
+    shutil.copy(copy, store)
+    with wb.start(store) as session:
+        assert len([x for x in session.oplog("Keeper()") if x.kind == "InvocationFinished"]) == 1
 
 
 # ---- what a person does then -----------------------------------------------------------------------------------------

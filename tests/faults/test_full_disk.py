@@ -125,6 +125,69 @@ def test_the_session_says_that_the_store_is_full_and_goes_on(tmp_path: Path, cap
     assert violations(read_log(tmp_path / "s.db")) == []
 
 
+def test_whatever_only_reads_is_answered_while_the_store_is_full(tmp_path: Path) -> None:
+    """While there is no room each question is answered at once by what is committed, results and promises included."""
+    with wb.start(tmp_path / "s.db") as session:
+        pending, completed = wb.create_promise(), wb.create_promise()
+        wb.complete_promise(completed, b"before")
+        wb.run(Clerk.get(1).file("first"))
+        schedule = Clerk.get(1).file.schedule(3600, "later")
+        leave_room(session, 2)
+        filing = Waiter(lambda: wb.run(Clerk.get(1).file("x" * SIZE * 4), timeout=30))
+        until_full(session)
+        completing = Waiter(lambda: wb.complete_promise(pending, b"held back"))
+        waiting = Waiter(lambda: wb.run(wb.await_promise(pending), timeout=30))
+        answers = {
+            "promise_state": lambda: (wb.promise_state(pending), wb.promise_state(completed)),
+            "await_promise": lambda: wb.run(wb.await_promise(completed), timeout=10),
+            "promises": lambda: [info.state for info in session.promises()],
+            "status": lambda: wb.run(Clerk.get(1).status(), timeout=10),
+            "schedules": lambda: [found.method for found in session.schedules()],
+            "invocations": lambda: [info.state for info in session.invocations("Clerk(1)")],
+            "why": lambda: session.why("Clerk(1)").about,
+            "graph": lambda: session.graph().number_of_nodes(),
+            "export": lambda: session.export(tmp_path / "copy.db").name,
+        }
+        assert {name: ask() for name, ask in answers.items()} == {
+            "promise_state": ("pending", "completed"),
+            "await_promise": b"before",
+            "promises": ["pending", "completed"],
+            "status": "idle",
+            "schedules": ["file"],
+            "invocations": ["finished"],
+            "why": "Clerk(1)",
+            "graph": 2,
+            "export": "copy.db",
+        }
+        with pytest.raises(wb.PromiseNotFound):
+            wb.promise_state(wb.PromiseId(pending.agent, pending.incarnation, 99))
+        assert session.trouble is not None
+        assert filing.is_alive()
+        assert waiting.is_alive()
+        make_room(session)
+        for cell in (filing, completing, waiting):
+            cell.join(30)
+        assert (filing.result, completing.result, waiting.result) == (2, True, b"held back")
+        assert wb.promise_state(pending) == "completed"
+        schedule.cancel()
+
+
+def test_a_result_is_told_while_the_store_is_full(tmp_path: Path) -> None:
+    """What an agent returned before there was no room is told; what it does since is waited for."""
+    with wb.start(tmp_path / "s.db") as session:
+        wb.run(Clerk.get(1).file("first"))
+        wb.run(Clerk.get(2).file("first"))
+        leave_room(session, 2)
+        cell = Waiter(lambda: wb.run(Clerk.get(1).file("x" * SIZE * 4), timeout=30))
+        until_full(session)
+        assert wb.run(session.result("Clerk(2)"), timeout=10) == 1
+        with pytest.raises(TimeoutError):
+            wb.run(session.result("Clerk(1)"), timeout=0.05)
+        make_room(session)
+        cell.join(30)
+        assert wb.run(session.result("Clerk(1)"), timeout=10) == 2
+
+
 @pytest.mark.parametrize("how", ["close", "crash"])
 def test_what_was_held_back_was_never_told(how: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Closed or crashed while there is no room, a session ends at once: what nobody was told is not there, and said."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,8 @@ import pytest
 import workbench as wb
 from tests.faults.disks import Disk
 from tests.replay.corpus import PROGRAMS, Child
+from workbench.model import entries as e
+from workbench.model.agent_type import registry
 from workbench.runtime import session_thread
 from workbench.runtime.journal import Pace
 from workbench.testing import SimulatedClock, read_log, violations
@@ -141,10 +144,17 @@ def test_an_operation_that_fails(kind: str, lasting: bool, memory: Path) -> None
     assert sweep("join", memory, [kind], 5 if kind == "read" else 2, lasting=lasting) >= 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
+def test_a_read_that_fails_while_a_fork_is_rebuilt(lasting: bool, memory: Path) -> None:  # noqa: FBT001
+    """Each n-th read fails in a program with forks: what could not be read is no result of theirs."""
+    assert sweep("fork_in_flight", memory, ["read"], 1, lasting=lasting) >= 10
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
-@pytest.mark.parametrize("name", ["promises", "steps", "try_join_with_failure", "atomic_region"])
+@pytest.mark.parametrize("name", ["promises", "steps", "try_join_with_failure", "atomic_region", "fork_in_flight"])
 def test_any_operation_that_fails(name: str, lasting: bool, memory: Path) -> None:  # noqa: FBT001
     """Of more programs each n-th operation of each kind, and of any kind, fails."""
     for kinds in (*([kind] for kind in CODES), list(CODES)):
@@ -174,3 +184,161 @@ def test_a_failed_sync_ends_the_session(memory: Path) -> None:
         assert session.trouble is None
         assert wb.run(Child.get("after").work(4)) == 16
     assert violations(read_log(store)) == []
+
+
+# ---- an oplog that cannot be read ------------------------------------------------------------------------------------
+
+
+@wb.agent
+class Reader:
+    """Does what makes the session read oplogs: its own and those of others."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.sums: list[int] = []
+
+    async def add(self, x: int) -> int:
+        self.sums.append(x)
+        return sum(self.sums)
+
+    async def wait(self, pid: wb.PromiseId) -> int:
+        return await self.add(len(await wb.await_promise(pid)))
+
+    async def part(self) -> str:
+        match wb.fork():
+            case wb.Original(details):
+                return str(details.forked_agent_id)
+            case _:
+                return "forked"
+
+    async def take_back(self, n: int) -> str:
+        while True:
+            try:
+                await Reader.get(n).revert(to=1)
+            except wb.WorkbenchError:  # as much as code can do to have it its own way
+                continue
+            return "taken back"
+
+
+def leave_memory(session: wb.Session) -> None:
+    """Have every suspended agent give its instance up."""
+    session.thread.ask(lambda: session.thread.engine.put_away_suspended(1 << 62)).result()
+
+
+def after_a_promise(session: wb.Session, pid: wb.PromiseId) -> None:
+    """A suspended agent is rebuilt."""
+    leave_memory(session)
+    wb.complete_promise(pid, b"12345")
+    wb.run(session.result("Reader(1)"), timeout=PATIENCE)
+
+
+def after_a_fork(session: wb.Session, pid: wb.PromiseId) -> None:
+    """A fork is rebuilt."""
+    forked = wb.run(Reader.get(2).part(), timeout=PATIENCE)
+    wb.run(session.result(forked), timeout=PATIENCE)
+
+
+def reverted_by_a_cell(session: wb.Session, pid: wb.PromiseId) -> None:
+    """A cell's revert looks at the oplog."""
+    wb.run(Reader.get(2).revert(invocations=1), timeout=PATIENCE)
+
+
+def reverted_by_an_agent(session: wb.Session, pid: wb.PromiseId) -> None:
+    """So does an agent's."""
+    wb.run(Reader.get(3).take_back(2), timeout=PATIENCE)
+
+
+def after_a_crash(session: wb.Session, pid: wb.PromiseId) -> None:
+    """The log is folded anew."""
+    session.simulate_crash()
+
+
+def after_an_edit(session: wb.Session, pid: wb.PromiseId) -> None:
+    """The class is defined anew, and an agent's past is tried on it."""
+    as_it_was = registry.get("Reader")
+
+    @wb.agent
+    class Reader:
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        async def wait(self, pid: wb.PromiseId) -> int:
+            return len(await wb.await_promise(pid))
+
+    try:
+        wb.run(session.at_rest(), timeout=PATIENCE)
+    finally:
+        registry.add(as_it_was)
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [after_a_promise, after_a_fork, reverted_by_a_cell, reverted_by_an_agent, after_a_crash, after_an_edit],
+)
+def test_what_cannot_be_read_is_nobodys_outcome(
+    reads: Callable[[wb.Session, wb.PromiseId], None], memory: Path
+) -> None:
+    """An oplog that cannot be read stops the session for all who wait, nothing of it is recorded, and all goes on."""
+    store = memory / "a.db"
+    disk = Disk("unreadable", str(store))
+    with disk.mounted():
+        session = wb.start(store, clock=SimulatedClock(1))
+        pid, other = wb.create_promise(), wb.create_promise()
+        Reader.get(1).wait.with_options(key="k").trigger(pid)
+        assert [wb.run(Reader.get(2).add(2)) for _ in range(2)] == [2, 4]
+        wb.run(session.at_rest())
+        waiting = [wb.await_promise(other).submit(), Reader.get(1).wait.with_options(key="k")(pid).submit()]
+        committed = session.feed.committed
+        session.agents()
+        disk.fail = Failing(1, ["open"], lasting=False)
+        with pytest.raises(wb.StoreError, match=r"a\.db cannot be opened: .*open\. Check") as stopped:
+            reads(session, pid)
+        for future in waiting:
+            assert future.exception(PATIENCE) is stopped.value
+        assert session.trouble is stopped.value
+        with pytest.raises(wb.StoreError):
+            wb.run(session.at_rest(), timeout=PATIENCE)
+        assert {agent.status for agent in session.agents()} <= {"idle", "suspended", "running"}
+        session.close()
+    assert not [x for x in read_log(store) if isinstance(x.body, e.AgentFailed)]
+    with wb.start(store, clock=SimulatedClock(2)) as session:
+        wb.complete_promise(pid, b"12345")
+        assert wb.run(Reader.get(1).wait.with_options(key="k")(pid), timeout=PATIENCE) == 5
+        wb.run(session.at_rest(), timeout=PATIENCE)
+        assert {agent.status for agent in session.agents()} == {"idle"}
+        assert committed < session.feed.committed
+    assert violations(read_log(store)) == []
+
+
+@wb.agent
+class Fetcher:
+    async def fetch(self) -> bool:
+        return await wb.step(let_go.wait)
+
+
+let_go = threading.Event()
+
+
+@pytest.mark.parametrize("ending", ["a failed write", "close"])
+def test_who_waits_for_rest_hears_it_too(ending: str, memory: Path) -> None:
+    """Who waits for rest while a step is under way hears that the session ended, though the step goes on."""
+    store = memory / "a.db"
+    disk = Disk("busy", str(store))
+    let_go.clear()
+    with disk.mounted():
+        session = wb.start(store, clock=SimulatedClock(1))
+        try:
+            Fetcher.get().fetch.trigger()
+            resting = session.thread.at_rest()
+            session.agents()
+            if ending == "close":
+                session.close()
+            else:
+                disk.fail = Failing(1, ["sync"], lasting=True)
+                with pytest.raises(wb.StoreError):
+                    wb.run(Child.get("after").work(4), timeout=PATIENCE)
+            kind = wb.SessionClosedError if ending == "close" else wb.StoreError
+            assert isinstance(resting.exception(PATIENCE), kind)
+        finally:
+            let_go.set()
+            session.close()

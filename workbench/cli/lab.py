@@ -59,11 +59,19 @@ def find_target(notebook: str | None) -> Target:
         return Target(lessons, FIRST_NOTEBOOK if (lessons / FIRST_NOTEBOOK).is_file() else None)
     for folder in (Path.cwd(), lessons):
         for name in (notebook, f"{notebook}.ipynb"):
-            if folder is not None and (folder / name).is_file():
+            if folder is not None and _is_file(folder / name):
                 return _target_of((folder / name).resolve(), lessons)
     known = sorted(path.name for path in lessons.glob("*.ipynb")) if lessons else []
     advice = f"name one of {', '.join(known)}, or give a path" if known else "give the path of a notebook"
     raise CommandError(f"cannot open {notebook!r}: there is no such file here or among the lessons. Do: {advice}.")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; no is the answer for what no file can be called."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _target_of(path: Path, lessons: Path | None) -> Target:

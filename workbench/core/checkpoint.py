@@ -19,12 +19,12 @@ version number raised by hand (the day it is forgotten, a state is wrong and not
 """
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, reduce
 from hashlib import blake2b
-from operator import attrgetter
+from operator import attrgetter, or_
 from sys import modules
-from types import CodeType, FunctionType
-from typing import Any, Final, get_args, get_type_hints
+from types import CodeType, FunctionType, UnionType
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -32,6 +32,7 @@ from workbench.core import nouns as nouns_module
 from workbench.core import state as state_module
 from workbench.core.nouns import Agent, Invocation, Matter, Promise, Schedule, Step, Timer, Wait
 from workbench.core.state import State
+from workbench.model.entries import LATEST
 
 DERIVED: Final = frozenset({"id"})
 """Fields that are made from others when they are asked for; None in a checkpoint."""
@@ -45,11 +46,19 @@ _SHAPE_BYTES: Final = 16
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
-def _refers(hint: Any) -> bool:
-    """Whether a field of this type holds matters or waits."""
+def _nouns(hint: Any) -> tuple[type, ...]:
+    """The matters or waits that a field of this type refers to; none for one that holds plain values."""
     if args := get_args(hint):
-        return any(map(_refers, args))
-    return isinstance(hint, type) and issubclass(hint, (Matter, Wait))
+        return tuple(noun for arg in args for noun in _nouns(arg))
+    return (hint,) if isinstance(hint, type) and issubclass(hint, (Matter, Wait)) else ()
+
+
+def _numbered(hint: Any) -> Any:
+    """The type of a field with a number in the place of each matter or wait."""
+    if args := get_args(hint):
+        parts = tuple(map(_numbered, args))
+        return reduce(or_, parts) if get_origin(hint) is UnionType else get_origin(hint)[parts]
+    return int if _nouns(hint) else hint
 
 
 def _each(value: Any, action: Callable[[Any], Any]) -> Any:
@@ -59,6 +68,17 @@ def _each(value: Any, action: Callable[[Any], Any]) -> Any:
     if type(value) is dict:
         return {key: action(item) for key, item in value.items()}
     return action(value)
+
+
+def _check_nouns(value: Any, nouns: tuple[type, ...]) -> None:
+    """Refuse numbers that lead to something else than the field is for.
+
+    Raises:
+        TypeError: one does.
+    """
+    found = value if type(value) is list else value.values() if type(value) is dict else (value,)
+    if not all(isinstance(noun, nouns) for noun in found):
+        raise TypeError(f"a {nouns[0].__name__} is something else")
 
 
 class _Form:
@@ -72,11 +92,12 @@ class _Form:
         hints = get_type_hints(noun)
         names = noun.__struct_fields__
         self.noun = noun
-        self.references = [at for at, name in enumerate(names) if _refers(hints[name])]
+        self.references = {at: nouns for at, name in enumerate(names) if (nouns := _nouns(hints[name]))}
         self.left_out = [at for at, name in enumerate(names) if name in DERIVED]
         self.values = attrgetter(*names)
         kinds = [
-            None if name in DERIVED else Any if at in self.references else hints[name] for at, name in enumerate(names)
+            None if name in DERIVED else _numbered(hints[name]) if at in self.references else hints[name]
+            for at, name in enumerate(names)
         ]
         self.decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(
             msgspec.defstruct(noun.__name__, list(zip(names, kinds, strict=True)), array_like=True, gc=False)
@@ -93,9 +114,10 @@ class _Form:
 
     def read(self, data: bytes, find: Callable[[int], Any]) -> Any:
         values = list(self.values(self.decoder.decode(data)))
-        for at in self.references:
+        for at, nouns in self.references.items():
             if values[at] is not None:
-                values[at] = _each(values[at], find)
+                values[at] = found = _each(values[at], find)
+                _check_nouns(found, nouns)
         return self.noun(*values)
 
 
@@ -181,8 +203,36 @@ def _state(image: _Image) -> State:
         state.agents[agent.uid] = agent
     for number in image.promises:
         promise: Promise = find(number)
+        _check_nouns(promise, (Promise,))
         state.promises[promise.owner, promise.index] = promise
+    _check(state, image.matters[0])
     return state
+
+
+def _check(state: State, invocations: list[Invocation]) -> None:
+    """Refuse a state that no fold comes to, where who follows what it says would go astray, or for ever.
+
+    Raises:
+        ValueError: it is none.
+        LookupError: it names an agent or a promise that it does not hold.
+    """
+    agents, last = state.agents, state.seq
+    for uid, agent in agents.items():
+        born = 0 < uid <= last and 0 <= agent.source < uid and 0 <= agent.spawned_by < uid
+        if not born or not 0 < agent.index <= last:
+            raise ValueError(f"there can be no agent {uid}")
+        if agent.source and not 0 < agent.cut <= agents[agent.source].index:
+            raise ValueError(f"agent {uid} was forked nowhere")
+        if agent.spawned_by:
+            agents[agent.spawned_by]
+        for index in agent.promised or ():
+            state.promises[uid, index]
+    for invocation in invocations:
+        agents[invocation.target]
+    for owner, _ in state.promises:
+        agents[owner]
+    if not 0 <= state.wall <= LATEST or any(agents[uid].text != text for text, uid in state.by_id.items()):
+        raise ValueError("a time is out of range, or an id is another agent's")
 
 
 # ---- the shape -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise, Schedule
 from workbench.core.state import State
-from workbench.ids import AgentId
+from workbench.errors import PromiseNotFound
+from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.entries import Body
 
@@ -139,6 +140,27 @@ def find_key(state: State, agent_id: str, key: str) -> Invocation | None:
     """The invocation of an agent that has this key, or None."""
     agent = state.find(agent_id)
     return None if agent is None or agent.keys is None else agent.keys.get(key)
+
+
+def find_promise(state: State, salt: str, promise_id: PromiseId) -> Promise:
+    """The promise that has this id in the store with this salt.
+
+    Raises:
+        PromiseNotFound: it never was, or is another store's, or its agent's life has ended.
+    """
+    own, _, uid = promise_id.incarnation.partition("-")
+    promise = None
+    if own == salt and uid.isascii() and uid.isdigit():
+        agent = state.agents.get(int(uid))
+        if agent is not None and agent.text == promise_id.agent:
+            promise = state.promises.get((agent.uid, promise_id.index))
+    if promise is None:
+        raise PromiseNotFound(
+            f"no promise {promise_id}",
+            "it was never made in this store, or its agent was deleted",
+            "pass an id that create_promise gave",
+        )
+    return promise
 
 
 def cancel(invocation: Invocation, failure: bytes) -> list[Draft]:

@@ -170,17 +170,18 @@ class Answers:
         }
 
     def _oplog(self, slot: int, search: str = "", after: int = 0, count: int = 200) -> dict[str, Any]:
-        uid, count, search = self._uid(slot), max(1, min(int(count), _PAGE)), str(search)
+        uid, after, count = self._uid(slot), int(after), max(1, min(int(count), _PAGE))
+        search = str(search).encode("utf-8", "replace").decode()  # half of a pair is found nowhere, and cannot be sent
         found: dict[str, Any] = {"agent": self._tape.view.by_uid[uid].agent_id, "from": after, "rows": [], "total": 0}
         if not search.strip():
-            found["total"], entries = self._session.page(uid, int(after), count)
+            found["total"], entries = self._session.page(uid, after, count)
         else:
             try:
                 parse(search)
             except SearchError as error:
                 return {**found, "error": str(error)}
             matches = matching(self._session.page(uid, 0, 1 << 40)[1], search)
-            found["total"], entries = len(matches), matches[int(after) : int(after) + count]
+            found["total"], entries = len(matches), matches[after : after + count]
         return {**found, "rows": [self._row(entry) for entry in entries]}
 
     # ---- the five questions --------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from workbench.exports import mermaid, perfetto, shiviz
 from workbench.exports.answers import described
 from workbench.runtime.current import refuse_blocking
 from workbench.runtime.reading import Reader
+from workbench.store.commit_mark import END
 from workbench.store.connection import SIDES
 from workbench.views.tape import Tape
 
@@ -123,7 +124,7 @@ def write(session: Reader, path: "str | os.PathLike[str]", parts: Iterable[str],
         StoreError: the file exists, or cannot be written.
     """
     target, store = Path(path).resolve(), Path(session.path).resolve()
-    if target in {store.with_name(store.name + side) for side in ("", ".lock", *SIDES)}:
+    if target in {store.with_name(store.name + side) for side in ("", ".lock", END, *SIDES)}:
         raise StoreError(f"{target} belongs to the store", "it holds the only copy of the log", "name another file")
     if target.exists() and not overwrite:
         raise _exists(target)

@@ -6,8 +6,7 @@ people; nothing reads them back.
 
 from typing import Final
 
-import msgspec
-
+from workbench.errors import DecodingError
 from workbench.model import entries as e
 from workbench.model.entries import Body
 from workbench.model.failure import decode_failure
@@ -139,6 +138,6 @@ def failure_line(data: bytes) -> str:
     """An encoded failure as `ValueError: text`."""
     try:
         failure = decode_failure(data)
-    except msgspec.MsgspecError:
+    except DecodingError:
         return "an error that cannot be read"
     return f"{failure.error_type}: {failure.message}" if failure.message else failure.error_type

@@ -21,6 +21,9 @@ from typing import Final
 
 import msgspec
 
+LATEST: Final = 9_100_000_000_000_000_000
+"""The last wall time that an entry may have: in the year 2258. Timers end before it, and there is time to go on."""
+
 
 class Body(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Base of all entry bodies. `value` fields hold MessagePack bytes of the codec."""
@@ -535,5 +538,6 @@ def decode_body(data: bytes) -> Body:
 
     Raises:
         msgspec.DecodeError: the bytes hold no known kind.
+        RecursionError, UnicodeDecodeError: they hold what no body holds.
     """
     return _decoder.decode(data)

@@ -12,10 +12,13 @@ from typing import Final
 import msgspec
 
 from workbench import errors
+from workbench.model.depth import malformed
 from workbench.model.places import place_name
 
 MAX_TEXT: Final = 20_000
 """Characters kept of a message or a traceback; the middle of a longer one is cut out."""
+MAX_GROUPS: Final = 100
+"""Levels of groups of exceptions that are put together again."""
 
 _OWN: Final[dict[str, type[errors.WorkbenchError]]] = {
     cls.__name__: cls
@@ -87,9 +90,12 @@ def decode_failure(data: bytes) -> Failure:
     """The record that `encode_failure` wrote.
 
     Raises:
-        msgspec.DecodeError: it is none.
+        DecodingError: it is none.
     """
-    return _decoder.decode(data)
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed(f"it should hold an error, and holds none ({error!s:.200})") from error
 
 
 def failure_of(error: BaseException, agent_id: str, method: str) -> Failure:
@@ -112,15 +118,15 @@ def failure_of(error: BaseException, agent_id: str, method: str) -> Failure:
     return Failure(agent_id, method, kind, text, trace, fields, parts, _base_of(error))
 
 
-def exception_of(failure: Failure) -> Exception:
-    """The exception to raise at the caller."""
+def exception_of(failure: Failure, depth: int = 0) -> Exception:
+    """The exception to raise at the caller; of groups that lie in each other, `MAX_GROUPS` deep."""
     own = _OWN.get(failure.error_type)
     error = None if own is None or failure.fields is None else _own_error(own, failure.fields)
     if error is not None:
         if failure.traceback:
             error.add_note(failure.traceback)
         return error
-    parts = tuple(exception_of(part) for part in failure.parts)
+    parts = tuple(exception_of(part, depth + 1) for part in failure.parts) if depth < MAX_GROUPS else ()
     return errors.invocation_error(
         failure.agent_id, failure.method, failure.error_type, failure.message, failure.traceback, parts, failure.base
     )
@@ -128,9 +134,11 @@ def exception_of(failure: Failure) -> Exception:
 
 def _own_error(cls: type[errors.WorkbenchError], fields: list[object]) -> errors.WorkbenchError | None:
     try:
-        return cls(*fields)  # type: ignore[arg-type]
+        error = cls(*fields)  # type: ignore[arg-type]
+        str(error)  # which fails where a field is of another kind than it should be
     except Exception:  # noqa: BLE001 - a class of the same name, with another constructor
         return None
+    return error
 
 
 def _part_of(error: BaseException, agent_id: str, method: str) -> Failure:

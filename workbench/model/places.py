@@ -1,7 +1,9 @@
 """How source files are called in lines and tracebacks; a notebook cell's made-up file is `In[3]` to people."""
 
 import linecache
+import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 name_file: Final[list[Callable[[str], str | None]]] = []
@@ -9,6 +11,8 @@ name_file: Final[list[Callable[[str], str | None]]] = []
 
 
 _files: Final[dict[str, str]] = {}
+_DIGITS: Final = 10
+_LONGEST: Final = 10_000_000
 
 
 def place_name(filename: str) -> str:
@@ -26,8 +30,21 @@ def place_name(filename: str) -> str:
 
 
 def source_line(line: str) -> str:
-    """The text of a source line, named as `file:line`; empty where the file is not here, or has changed its length."""
+    """The text of a source line, named as `file:line`; empty where the file is not here, or has changed its length.
+
+    The name may come from somebody else's store: nothing is read but cells of this process, and Python's files.
+    """
     name, _, number = line.rpartition(":")
-    if not number.isdecimal():
+    file = _files.get(name, name)
+    if not (number.isascii() and number.isdigit() and len(number) < _DIGITS):
         return ""
-    return linecache.getline(_files.get(name, name), int(number)).strip()
+    return linecache.getline(file, int(number)).strip() if file in linecache.cache or _is_source(file) else ""
+
+
+def _is_source(file: str) -> bool:
+    """Whether a file is one of Python's, of a size that people write."""
+    try:
+        found = Path(file).stat()
+    except (OSError, ValueError):
+        return False
+    return file.endswith(".py") and stat.S_ISREG(found.st_mode) and found.st_size <= _LONGEST

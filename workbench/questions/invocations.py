@@ -15,6 +15,7 @@ from workbench.core import decisions
 from workbench.core.ephemeral import keyed_phantom
 from workbench.core.nouns import Invocation
 from workbench.core.state import State
+from workbench.errors import StoreCorruptError
 from workbench.ids import AgentId
 from workbench.model import entries as e
 from workbench.model.description import failure_line
@@ -116,9 +117,20 @@ class Invocations:
         self._plans: dict[int, Entry] = {}
 
     def fold(self, entries: Iterable[Entry]) -> "Invocations":
-        """Read many; returns itself."""
+        """Read many; returns itself.
+
+        Raises:
+            StoreCorruptError: one goes on with what none before it began: no session wrote them.
+        """
         for entry in entries:
-            self.read(entry)
+            try:
+                self.read(entry)
+            except KeyError as error:
+                raise StoreCorruptError(
+                    f"entry {entry.seq} does not follow from those before it",
+                    f"it goes on with {error!s:.40}, which was never begun",
+                    "restore a copy of the store",
+                ) from error
         return self
 
     def read(self, entry: Entry) -> None:

@@ -6,11 +6,9 @@ Each is a `Link` whose text lacks the agent's name at the beginning and the time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-import msgspec
-
 from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise
 from workbench.core.state import State
-from workbench.errors import DivergenceError
+from workbench.errors import DecodingError, DivergenceError
 from workbench.ids import PromiseId
 from workbench.model.failure import Failure, decode_failure
 from workbench.questions.explanation import Link, clipped, duration, elapsed, moment, several
@@ -68,7 +66,7 @@ def decoded(data: bytes) -> Failure:
     """A failure of the log; one that cannot be read says so."""
     try:
         return decode_failure(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except DecodingError:
         return Failure("", "", "an error", "its record cannot be read")
 
 

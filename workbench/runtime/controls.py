@@ -17,6 +17,7 @@ from workbench.errors import (
     AgentRevertedError,
     InvocationCancelledError,
     RefusedError,
+    StoreError,
     UnknownAgentError,
     WorkbenchError,
 )
@@ -234,9 +235,15 @@ class Controls:
         return encode_failure(error, agent.text, method)
 
     def answer(self, agent: Agent, verb: str, target_id: str, argument: int, text: str) -> tuple[bool, bytes]:
-        """As `do`, for an agent: whether it was done, and the encoded result or failure, to be recorded."""
+        """As `do`, for an agent: whether it was done, and the encoded result or failure, to be recorded.
+
+        Raises:
+            StoreError: an oplog cannot be read, which is no failure to be recorded.
+        """
         try:
             return True, encode(self.do(verb, target_id, argument, text, by=agent.uid), NOTHING_KNOWN, "result")
+        except StoreError:
+            raise
         except WorkbenchError as error:
             return False, encode_failure(error, agent.text, verb)
 

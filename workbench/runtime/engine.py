@@ -16,7 +16,7 @@ from workbench.core.nouns import Agent, Invocation, Promise, Step, Timer, Wait, 
 from workbench.core.regions import tries_undone
 from workbench.core.state import State
 from workbench.core.waits import Link, find_deadlock
-from workbench.errors import AgentSetAsideError, DeadlockError, PromiseNotFound
+from workbench.errors import AgentSetAsideError, DeadlockError
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.agent_type import AgentType, Registry
@@ -119,6 +119,8 @@ class Engine:
             try:
                 self._serve(uid, slot)
             except Exception as error:
+                if self._journal.broken is not None:  # an oplog could not be read, which is no failure of the agent's
+                    return
                 logger.exception("agent %s cannot be served", uid)
                 self._fail(uid, slot, error)
 
@@ -291,10 +293,12 @@ class Engine:
             instance = Instance(self, agent, agent_type)
             begin = newest_snapshot(state, parts)
             tail = [
-                x
+                entry
                 for uid, first, last in parts
                 if last >= begin
-                for x in journal.log.read_oplog(uid, max(first, begin), last)
+                for entry in (journal.read_committed if uid == agent.uid else journal.read_source)(
+                    uid, max(first, begin), last
+                )
             ]
             if begin and (error := instance.restore(tail[0])) is not None:
                 logger.warning(
@@ -516,19 +520,7 @@ class Engine:
         Raises:
             PromiseNotFound: it never was, or is another store's, or its agent's life has ended.
         """
-        salt, _, uid = promise_id.incarnation.partition("-")
-        promise = None
-        if salt == self._journal.log.salt and uid.isascii() and uid.isdigit():
-            agent = self.state.agents.get(int(uid))
-            if agent is not None and agent.text == promise_id.agent:
-                promise = self.state.promises.get((agent.uid, promise_id.index))
-        if promise is None:
-            raise PromiseNotFound(
-                f"no promise {promise_id}",
-                "it was never made in this store, or its agent was deleted",
-                "pass an id that create_promise gave",
-            )
-        return promise
+        return decisions.find_promise(self._journal.state, self._journal.log.salt, promise_id)
 
     def new_phantom_id(self) -> UUID:
         """A random UUID."""

@@ -27,6 +27,7 @@ from workbench.errors import (
     PromiseNotFound,
     RefusedError,
     StalledError,
+    StoreError,
 )
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
@@ -377,7 +378,11 @@ class Instance:
         asked = f"{verb} {target_id}"
         entry = self._expect(e.ControlMade, asked)
         if entry is None:
-            ok, value = self.host.control(self.agent, verb, target_id, argument, text)
+            try:
+                ok, value = self.host.control(self.agent, verb, target_id, argument, text)
+            except StoreError as error:  # the session ends with it, and the code may make nothing of it
+                self.stopped = error
+                raise Stopped from error
             body = e.ControlMade(verb, target_id, argument, ok, value)
             entry = self.host.append(self.agent.uid, body, calling_line())
         then: Any = entry.body

@@ -10,6 +10,8 @@ from workbench.runtime.answer import uninterrupted
 from workbench.runtime.clock import Clock, in_words
 from workbench.runtime.read_only import ReadOnlySession
 from workbench.runtime.session import Session
+from workbench.store.commit_mark import END
+from workbench.store.connection import place_of
 from workbench.store.lock import StoreLock, refuse_network_home
 from workbench.store.log import SqliteLog
 from workbench.store.memory import MemoryLog
@@ -45,7 +47,7 @@ def start(
     Raises:
         StoreInUseError: another process owns the store; says which.
         StoreFormatError: the file is no store, or a newer one.
-        StoreCorruptError: the log was changed from outside.
+        StoreCorruptError: the log was changed from outside, or what was committed last is missing.
         StoreReadOnlyError: there is nothing to read, or `fresh` was asked for too.
         StoreError: with `read_only`, there is no such file.
     """
@@ -64,7 +66,7 @@ def _start(name: str, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
         if name == MEMORY:
             session = Session(name, MemoryLog(clock.token()), None, clock, _forget)
         else:
-            full = str(_place(name))
+            full = str(place_of(name))
             opened = _open.get((full, False))
             if opened is not None and not opened.closed and not fresh:
                 _default = opened
@@ -87,7 +89,7 @@ def _look(name: str, clock: Clock, *, fresh: bool) -> Session:
         raise StoreReadOnlyError(
             f"{name} with read_only=True", "a session that keeps nothing has nothing to read", "name a file"
         )
-    full = str(_place(name))
+    full = str(place_of(name))
     opened = _open.get((full, True))
     if opened is None or opened.closed:
         log = SqliteLog(Path(full), "", read_only=True)
@@ -95,24 +97,17 @@ def _look(name: str, clock: Clock, *, fresh: bool) -> Session:
     return opened
 
 
-def _place(name: str) -> Path:
-    """Where a store lies that is called so.
-
-    Raises:
-        StoreError: nothing can, or may, lie there.
-    """
-    try:
-        place = Path(name).resolve()
-        place.with_name(f"{place.name}-journal").exists()  # the longest name of what may lie beside it
-    except (OSError, ValueError) as error:
-        why = str(getattr(error, "strerror", error))
-        raise StoreError(f"the store {name!r:.80} cannot be opened", why, "name another file") from error
-    return place
-
-
 def _open_store(path: Path, clock: Clock, *, fresh: bool) -> Session:
     refuse_network_home(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_free = path.is_file() or not path.exists()
+    except OSError as error:
+        raise StoreError(
+            f"the store {path} cannot be opened", f"its folder: {error.strerror}", "name another folder"
+        ) from error
+    if not is_free:
+        raise StoreError(f"the store {path} cannot be opened", "it is no file", "name another file")
     lock = StoreLock(path)
     try:
         lock.acquire(in_words(clock.wall()))
@@ -133,7 +128,7 @@ def _move_aside(path: Path, clock: Clock) -> None:
     number = 0
     while (target := path.with_name(f"{path.name}.{stamp}{f'-{number}' if number else ''}.old")).exists():
         number += 1
-    for end in ("-wal", "-shm", ""):
+    for end in ("-wal", "-shm", END, ""):
         side = path.with_name(path.name + end)
         if side.exists():
             side.rename(target.with_name(target.name + end))

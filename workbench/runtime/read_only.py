@@ -21,6 +21,7 @@ from workbench.model.entries import Entry
 from workbench.model.failure import decode_failure, exception_of
 from workbench.runtime.answer import Answer, uninterrupted
 from workbench.runtime.clock import Clock
+from workbench.runtime.folding import fold_log
 from workbench.runtime.reading import id_text
 from workbench.runtime.recovery import newest_checkpoint
 from workbench.runtime.session import Session
@@ -29,9 +30,6 @@ from workbench.store.feed import Feed
 from workbench.store.log import SqliteLog
 
 _T = TypeVar("_T")
-
-_WRONG_FOLDS = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""What the fold may meet in a log that no session wrote."""
 
 
 class ReadOnlySession(Session):
@@ -52,29 +50,20 @@ class ReadOnlySession(Session):
         self._broken: StoreCorruptError | None = None
         self._state = newest_checkpoint(log)
         self._turn = threading.Lock()
-        for _ in self._folded(log.read(self._state.seq, log.last_seq)):
-            pass
+        self._fold(log.read(self._state.seq, log.last_seq))
         self._feed = Feed(log)
 
-    def _folded(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Fold entries in as they pass."""
-        state = self._state
+    def _fold(self, entries: Iterable[Entry]) -> None:
+        """Fold entries in; where one is wrong, there is no state to ask from then on."""
         try:
-            for entry in entries:
-                state.apply(entry)
-                yield entry
-        except _WRONG_FOLDS as error:
-            self._broken = StoreCorruptError(
-                f"entry {state.seq} of {self.path} does not follow from those before it",
-                f"{type(error).__name__}: {error}",
-                "restore a copy of the store",
-            )
-            raise self._broken from error
-        state.wakes.clear()
-        state.ended.clear()
+            fold_log(self._state, entries, self._log)
+        except StoreCorruptError as error:
+            self._broken = error
+            raise
 
     def _follow(self) -> int:
-        new = list(self._folded(self._store.follow()))
+        new: list[Entry] = []
+        self._fold(_noting(self._store.follow(), new))
         if new:
             self._feed.publish(new)
         return len(new)
@@ -183,3 +172,10 @@ class ReadOnlySession(Session):
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, read only>"
+
+
+def _noting(entries: Iterable[Entry], into: list[Entry]) -> Iterator[Entry]:
+    """The entries as they pass, and in the end in a list too."""
+    for entry in entries:
+        into.append(entry)
+        yield entry

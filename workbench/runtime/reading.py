@@ -26,7 +26,9 @@ from workbench.questions.rows import PROMISE_STATES, STATUSES, AgentFilter, Agen
 from workbench.questions.search import matching, parse
 from workbench.runtime import graphs
 from workbench.runtime.current import current, refuse_blocking
+from workbench.runtime.folding import fold_log
 from workbench.runtime.schedules import ScheduleHandle
+from workbench.store.connection import place_of
 from workbench.store.log import Log
 
 if TYPE_CHECKING:
@@ -357,7 +359,7 @@ class Reader(ABC):
             StoreError: the file exists, or cannot be written.
         """
         refuse_blocking("session.export", "export in a cell, or in a plain function as a step")
-        target = Path(path).resolve()
+        target = place_of(path)
         self.read(lambda _: None)
         self._log.export(target)
         return target
@@ -389,7 +391,7 @@ class Reader(ABC):
         newest = self.read(lambda state: state.seq)
         if at is None or at >= newest:
             return self.read(question)
-        return question(State().fold(self._log.read(0, at)))
+        return question(fold_log(State(), self._log.read(0, at), self._log))
 
     def fork_tree(self, at: int | None = None) -> "nx.DiGraph[str]":
         """The forks as a graph from source to fork; nodes as in `graph`, edges have the `cut` (oplog index).

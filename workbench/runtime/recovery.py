@@ -7,6 +7,7 @@ from workbench.core.waits import find_deadlock
 from workbench.ids import ROOT_ID, AgentId
 from workbench.model import entries as e
 from workbench.runtime.engine import Engine
+from workbench.runtime.folding import fold_log
 from workbench.runtime.journal import Journal
 from workbench.runtime.timers import Timers
 from workbench.store.faults import reach
@@ -20,7 +21,7 @@ def newest_checkpoint(log: Log) -> State:
     """
     for data in log.checkpoints():
         state = checkpoint.read(data)
-        if state is not None:
+        if state is not None and state.seq <= log.last_seq:
             return state
     return State()
 
@@ -32,11 +33,10 @@ def fold(journal: Journal, identity: tuple[int, str]) -> None:
         journal: of the store.
         identity: process id and host name of who opens it.
     """
-    journal.begin_at(newest_checkpoint(journal.log))
-    journal.clock.not_before(journal.state.fold(journal.log.read(journal.state.seq)).wall)
+    log = journal.log
+    journal.begin_at(newest_checkpoint(log))
+    journal.clock.not_before(fold_log(journal.state, log.read(journal.state.seq), log).wall)
     reach("recovery.folded")
-    journal.state.wakes.clear()
-    journal.state.ended.clear()
     journal.tick()
     if ROOT_UID not in journal.state.agents:
         journal.append_all(decisions.create(journal.state, AgentId.parse(ROOT_ID), 0))

@@ -14,7 +14,7 @@ from workbench.model.agent_type import Registry
 from workbench.model.codec import NOTHING_KNOWN, KnownTypes
 from workbench.runtime.answer import Answer
 from workbench.runtime.engine import Engine
-from workbench.runtime.journal import Journal
+from workbench.runtime.journal import Journal, Question
 from workbench.runtime.watching import RAW, Watcher, Watchers
 
 
@@ -31,6 +31,9 @@ class Door(Protocol):
 
     def ask(self, request: Callable[[], Any]) -> "Future[Any]":
         """As `enter`; the future gets what it returned, once that is committed."""
+
+    def read(self, question: Question) -> "Future[Any]":
+        """As `ask`, for what only reads: while nothing can be written, the state that is committed answers."""
 
 
 class Requests:
@@ -92,7 +95,8 @@ class Requests:
                 return
             agent_type = self._registry.find(agent.type_name)
             method = None if agent_type is None else agent_type.methods.get(invocation.method)
-            self._watchers.watch_invocation(invocation, Watcher(future, method.gives if method else NOTHING_KNOWN))
+            watcher = Watcher(future, method.gives if method else NOTHING_KNOWN)
+            self._watchers.watch_invocation(invocation, watcher, upto=agent.seq)
 
         self._door.post(watch)
         return future
@@ -151,7 +155,7 @@ class Requests:
             except PromiseNotFound as error:
                 future.set_exception(error)
             else:
-                self._watchers.watch_promise(promise, Watcher(future, RAW))
+                self._watchers.watch_promise(promise, Watcher(future, RAW), upto=promise.settled)
 
         self._door.post(watch)
         return future
@@ -169,5 +173,8 @@ class Requests:
 
     def promise_completed(self, promise_id: PromiseId) -> bool:
         """Whether a promise is completed, as of now."""
-        completed: bool = self._door.ask(lambda: bool(self._engine.promise_of(promise_id).settled)).result()
+        salt = self._journal.log.salt
+        completed: bool = self._door.read(
+            lambda state: bool(decisions.find_promise(state, salt, promise_id).settled)
+        ).result()
         return completed

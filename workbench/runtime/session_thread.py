@@ -210,12 +210,17 @@ class SessionThread:
             self._turn_due = True
             self.loop.call_soon(self._turn, context=self._plain_context)
 
+    @property
+    def _over(self) -> bool:
+        """Whether nothing is done any more."""
+        return self.closed or self.journal.broken is not None
+
     def _turn(self) -> None:
         self._turn_due = self._signalled = False
         journal = self.journal
         if journal.halted:
             return
-        if self.closed or journal.broken is not None:
+        if self._over:
             self._refuse_inbox()
             return
         inbox = self._inbox
@@ -225,7 +230,9 @@ class SessionThread:
             inbox.popleft()()
         self.engine.serve(TURN_ENTRIES)
         journal.flush()
-        if self.engine.runnable and journal.uncommitted < BACKLOG_ENTRIES:
+        if journal.broken is not None:  # an oplog could not be read
+            self._break(journal.broken)
+        elif self.engine.runnable and journal.uncommitted < BACKLOG_ENTRIES:
             self._schedule_turn()
         elif not journal.writing:
             self._rest()
@@ -233,6 +240,7 @@ class SessionThread:
     def _refuse_inbox(self) -> None:
         while self._inbox:
             self._inbox.popleft()()
+        self._answer_questions()
         self._fail_all(
             self.journal.broken
             or SessionClosedError("the session is closed", "it was ended with close()", "start it again")
@@ -292,7 +300,7 @@ class SessionThread:
             self.timers.fire_due(self.clock.wall())
             self._schedule_turn()
             return
-        if self.steps.any_under_way:  # one that began after somebody had asked
+        if self.steps.any_under_way:  # the turn after the last of them comes here again
             return
         waiters, self._idle_waiters = self._idle_waiters, []
         for future in waiters:
@@ -306,8 +314,6 @@ class SessionThread:
         def register() -> None:
             if self.journal.broken is not None:
                 future.set_exception(self.journal.broken)
-            elif self.steps.any_under_way:
-                self.steps.when_none(register)
             else:
                 self._idle_waiters.append(future)
 
@@ -336,8 +342,13 @@ class SessionThread:
             if self.journal.broken is not None:
                 future.set_exception(self.journal.broken)
                 return
-            self._crash_now()
-            future.give(None)
+            try:
+                self._crash_now()
+            except Exception as error:  # noqa: BLE001 - it goes to all who wait
+                self._break(error)
+                future.set_exception(error)
+            else:
+                future.give(None)
 
         self.post(lambda: self.loop.call_soon(begin))
         return future
@@ -365,7 +376,7 @@ class SessionThread:
             self._answer_from_store(future, question)
 
     def _break(self, error: BaseException) -> None:
-        """The log cannot be written: nothing that was not committed is ever acknowledged."""
+        """The log cannot be written, or not be read: nothing that was not committed is ever acknowledged."""
         self.journal.broken = error
         logger.error("the session stopped: %s", error)
         self._answer_questions()

@@ -166,7 +166,6 @@ class Steps:
         self._journal, self._ended = journal, ended
         self._runner = StepRunner(loop)
         self._under_way: dict[tuple[int, int], object] = {}
-        self._when_none: list[Callable[[], None]] = []
 
     @property
     def any_under_way(self) -> bool:
@@ -176,10 +175,6 @@ class Steps:
     def under_way(self, step: Step) -> bool:
         """Whether a try of this one has begun and not ended."""
         return step.origin in self._under_way
-
-    def when_none(self, action: Callable[[], None]) -> None:
-        """Do something once, when the last step that is under way has ended."""
-        self._when_none.append(action)
 
     def begin(
         self, step: Step, agent_id: str, work: StepWork, known: KnownTypes, context: contextvars.Context | None
@@ -205,7 +200,6 @@ class Steps:
             del self._under_way[origin]
             reach("step.done")
             self._ended(step, outcome)
-            self._tell_none()
 
         own = context.copy() if context is not None else contextvars.Context()
         attempt = Try(agent_id, work, known, step.retries, own, wanted, done)
@@ -220,13 +214,6 @@ class Steps:
         """Listen to this one no more, and stop it if that can be done."""
         if self._under_way.pop(step.origin, None) is not None:
             self._runner.cancel(step.origin)
-            self._tell_none()
-
-    def _tell_none(self) -> None:
-        if not self._under_way:
-            waiting, self._when_none = self._when_none, []
-            for action in waiting:
-                action()
 
     def forget(self) -> None:
         """Listen to none of those under way any more, as after a crash."""

@@ -43,17 +43,23 @@ class Watchers:
         self._watchers: dict[tuple[int, int], list[Watcher]] = {}
         """By target and `seq` of an invocation, or owner and negative index of a promise."""
 
-    def watch_invocation(self, invocation: Invocation, watcher: Watcher) -> None:
-        """Settle a watcher with an invocation's outcome."""
+    def watch_invocation(self, invocation: Invocation, watcher: Watcher, upto: int | None = None) -> None:
+        """Settle a watcher with an invocation's outcome.
+
+        Args:
+            invocation: which.
+            watcher: who waits.
+            upto: the last entry (`seq`) that an outcome rests on which is there already; by default all so far.
+        """
         if invocation.settled:
-            self._tell(watcher, ok=invocation.ok, value=invocation.value)
+            self._tell(watcher, ok=invocation.ok, value=invocation.value, upto=upto)
         else:
             self._watchers.setdefault((invocation.target, invocation.seq), []).append(watcher)
 
-    def watch_promise(self, promise: Promise, watcher: Watcher) -> None:
-        """Settle a watcher with a promise's payload."""
+    def watch_promise(self, promise: Promise, watcher: Watcher, upto: int | None = None) -> None:
+        """Settle a watcher with a promise's payload; `upto` as for `watch_invocation`."""
         if promise.settled:
-            self._tell(watcher, ok=True, value=promise.value)
+            self._tell(watcher, ok=True, value=promise.value, upto=upto)
         else:
             self._watchers.setdefault((promise.owner, -promise.index), []).append(watcher)
 
@@ -77,8 +83,8 @@ class Watchers:
         for watcher in self._watchers.pop((owner, -index), ()):
             self._tell(watcher, ok=True, value=value)
 
-    def _tell(self, watcher: Watcher, *, ok: bool, value: bytes) -> None:
-        self._journal.acknowledge(watcher.future, partial(watcher.settle, ok=ok, value=value))
+    def _tell(self, watcher: Watcher, *, ok: bool, value: bytes, upto: int | None = None) -> None:
+        self._journal.acknowledge(watcher.future, partial(watcher.settle, ok=ok, value=value), upto=upto)
 
     def drop_all(self) -> "list[Future[Any]]":
         """Forget all; the futures that will not be settled now."""

@@ -13,10 +13,13 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
+
+from workbench.store.connection import long_values
 
 Point = tuple[str, int, bytes]
 """A place in a log: the store's salt, the `seq` of an entry, the chain there."""
@@ -33,7 +36,7 @@ _decoder: Final = msgspec.msgpack.Decoder(dict[int, tuple[int, bytes]])
 _SWAPPED: Final = sys.byteorder == "big"
 """Numbers of eight bytes stand in the store with the smallest byte first."""
 
-_NEWEST: Final = "SELECT seq FROM checkpoint ORDER BY seq DESC"
+_NEWEST: Final = f"SELECT seq FROM checkpoint ORDER BY seq DESC LIMIT {KEPT}"  # noqa: S608 - our number
 _STATE: Final = (
     "SELECT checkpoint.chain, log.chain, hash, checkpoint.body FROM checkpoint LEFT JOIN log USING (seq) WHERE seq = ?"
 )
@@ -58,7 +61,7 @@ def states(db: sqlite3.Connection, salt: str) -> Iterator[tuple[int, bytes | Non
 
     None in its place: the log has no such entry any more, though the state is whole.
     """
-    for (seq,) in _rows(db, _NEWEST):
+    for (seq,) in list(_rows(db, _NEWEST)):
         for chain, found, digest, body in _rows(db, _STATE, (seq,)):
             if _is_whole("checkpoint", (salt, seq, chain), digest, body) and found in (None, chain):
                 yield seq, None if found is None else body
@@ -71,7 +74,11 @@ def positions(db: sqlite3.Connection, salt: str) -> tuple[int, Oplogs]:
     for last, chain, digest, body in _rows(db, _POSITIONS):
         if not _is_whole("position", (salt, last, chain), digest, body):
             break
-        if not _add(oplogs, _decoder.decode(body), last - known):
+        try:
+            fits = _add(oplogs, _decoder.decode(body), known, last)
+        except (msgspec.MsgspecError, ValueError):  # whole, and not written by `keep`
+            fits = False
+        if not fits:
             return 0, {}
         known = last
     return known, oplogs
@@ -98,12 +105,10 @@ def keep(db: sqlite3.Connection, at: Point, state: bytes, oplogs: Oplogs, known:
     db.execute("INSERT INTO position VALUES (?, ?, ?, ?)", (seq, chain, _hash("position", at, part), part))
 
 
-def _rows(db: sqlite3.Connection, query: str, values: tuple[object, ...] = ()) -> list[Any]:
-    """What a query finds; nothing where the tables are damaged or, in a store of long ago, not there."""
-    try:
-        return db.execute(query, values).fetchall()
-    except sqlite3.DatabaseError:
-        return []
+def _rows(db: sqlite3.Connection, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
+    """What a query finds; nothing more where the tables are damaged or, in a store of long ago, not there."""
+    with suppress(sqlite3.DatabaseError), long_values(db):
+        yield from db.execute(query, values)
 
 
 def _after(oplogs: Oplogs, known: int) -> dict[int, tuple[int, bytes]]:
@@ -119,12 +124,15 @@ def _after(oplogs: Oplogs, known: int) -> dict[int, tuple[int, bytes]]:
     return found
 
 
-def _add(oplogs: Oplogs, part: dict[int, tuple[int, bytes]], entries: int) -> bool:
-    """Add what `_after` gave; whether it goes on where the part before ended, and holds so many entries."""
+def _add(oplogs: Oplogs, part: dict[int, tuple[int, bytes]], known: int, last: int) -> bool:
+    """Add what `_after` gave; whether it holds all entries after `known` up to `last`, each where it has to be."""
+    entries = last - known
     for agent, (first, data) in part.items():
         seqs = array("q", data)
         if _SWAPPED:
             seqs.byteswap()
+        if not seqs or seqs[0] <= known or seqs[-1] > last or first <= 0:
+            return False
         entries -= len(seqs)
         before = oplogs.get(agent)
         if before is None:

@@ -5,10 +5,12 @@ system releases `flock` when the owner dies, however it dies, so a killed kernel
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import socket
+import stat
 from pathlib import Path
 
 from workbench.errors import StoreError, StoreInUseError
@@ -38,7 +40,7 @@ class StoreLock:
             StoreError: nothing may be written there.
         """
         try:
-            fd = self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fd = self._fd = open_side(self.path)
         except OSError as error:
             raise StoreError(
                 f"{self.path} cannot be written",
@@ -74,6 +76,19 @@ class StoreLock:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
+
+
+def open_side(path: Path) -> int:
+    """Open a file beside a store to write; made when absent. Never what a link leads to, a device or a pipe.
+
+    Raises:
+        OSError: it cannot be opened, or is no file.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return fd
 
 
 def _describe(text: str) -> str:

@@ -18,7 +18,8 @@ from workbench.errors import StoreError, StoreFullError, StoreReadOnlyError
 from workbench.model.entries import KIND_NUMBERS, Body, Entry, encode_body
 from workbench.store.chain import link
 from workbench.store.checkpoints import keep
-from workbench.store.connection import OWN, connect, disk_error, is_io_error
+from workbench.store.commit_mark import CommitMark, remove_mark
+from workbench.store.connection import OWN, connect, disk_error, is_io_error, let_it_run
 from workbench.store.faults import reach
 from workbench.store.reading import Part, StoreReader
 from workbench.store.schema import (
@@ -94,8 +95,11 @@ class SqliteLog(StoreReader):
 
     Raises:
         StoreFormatError: the file is not ours, or of a newer format.
+        StoreCorruptError: entries that were committed are not there any more.
         StoreError: SQLite cannot open it.
     """
+
+    _mark: CommitMark
 
     def __init__(self, path: Path, salt: str, *, read_only: bool = False) -> None:
         self.read_only = read_only
@@ -115,12 +119,17 @@ class SqliteLog(StoreReader):
             super()._begin()
             return
         self._how = OWN
+        if not self.path.exists():
+            remove_mark(self.path)  # of another store that lay here
         db = self._writing = connect(self.path, "mode=rwc")
         try:
             self._prepare(db)
             self._take_in(db)
             db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (SALT_HASH, salt_hash(self.salt)))
-            self._places.update((text, number) for number, text in db.execute("SELECT id, text FROM place"))
+            for number, text in db.execute("SELECT id, text FROM place"):
+                self._places[text] = number
+            self._mark = CommitMark(self.path, self.salt)
+            let_it_run(db)
         except BaseException:
             db.close()
             raise
@@ -203,6 +212,7 @@ class SqliteLog(StoreReader):
         self._chain = chain
         self._note_all(entries)
         self.last_seq = entries[-1].seq
+        self._mark.write(self.last_seq, chain)
 
     def keep(self, seq: int, state: bytes) -> None:
         """Keep the folded state at `seq`, the last entry, and where all entries stand. On the appending thread.
@@ -297,14 +307,16 @@ class SqliteLog(StoreReader):
         Should the write-ahead log have been taken away after the last commit, the log `workbench` says so.
         """
         super().close()
-        if self._writing is not None:
-            if not self._closed and self._failed is None:
-                try:
-                    self._check_wal()
-                except StoreError as error:
-                    logger.error("what was written last may be lost: %s", error)  # noqa: TRY400 - it says all
-            self._closed = True
-            self._writing.close()
+        if self._writing is None or self._closed:
+            return
+        self._closed = True
+        if self._failed is None:
+            try:
+                self._check_wal()
+            except StoreError as error:
+                logger.error("what was written last may be lost: %s", error)  # noqa: TRY400 - it says all
+        self._writing.close()
+        self._mark.close(in_order=self._failed is None and self._damage is None and not self._wal.exists())
 
 
 def _roll_back(db: sqlite3.Connection) -> None:

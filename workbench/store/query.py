@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from workbench.errors import StoreError
+from workbench.store.connection import let_it_run
 from workbench.store.schema import OPLOG_VIEW
 
 _READING: Final = frozenset(
@@ -22,6 +23,7 @@ def run_query(
     db: sqlite3.Connection, sql: str, parameters: Sequence[object]
 ) -> tuple[list[str], list[tuple[object, ...]]]:
     """One SELECT's column names and rows; SQLite's refusal becomes a `StoreError`."""
+    let_it_run(db)
     (query_only,) = db.execute("PRAGMA query_only").fetchone()
     db.execute("PRAGMA query_only = OFF")
     db.execute(OPLOG_VIEW)

@@ -10,32 +10,31 @@ import os
 import sqlite3
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from workbench.errors import StoreCorruptError, StoreError, StoreFormatError
-from workbench.model.entries import KIND_NUMBERS, Body, Entry, decode_body
+from workbench.model.entries import KIND_NUMBERS, Body, Entry
 from workbench.store.chain import START, link
 from workbench.store.checkpoints import Oplogs, positions, states
-from workbench.store.connection import SALVAGE, SIDES, connect, disk_error, reading
+from workbench.store.commit_mark import Marked, lost, read_mark, remove_mark
+from workbench.store.connection import SALVAGE, SIDES, connect, disk_error, let_it_run, long_values, reading, size_of
 from workbench.store.query import run_query
-from workbench.store.schema import APPLICATION_ID, FORMAT, KIND_NAMES, SALT_HASH, salt_hash
+from workbench.store.rows import StrangeRowError, entry_of
+from workbench.store.schema import APPLICATION_ID, FORMAT, KIND_NAMES, SALT_HASH, TABLES, salt_hash
 
 _LOOKUPS: Final = 500
 """Rows per statement when entries are read by `seq`."""
-_ROWS: Final = 1000
-"""Rows fetched at a time."""
 _EVER: Final = 1 << 62
 _NO_SEQS: Final = array("q")
-SELECT: Final = (
-    "SELECT seq, agent, idx, log.kind, cause, invocation, wall, mono, coalesce(place.text, ''), "
-    "coalesce(log.body, payload.body), chain FROM log LEFT JOIN place ON place.id = log.line "
-    "LEFT JOIN payload ON log.body IS NULL AND payload.hash = log.chain "
+_SELECT: Final = (
+    "SELECT seq, agent, idx, log.kind, cause, invocation, wall, mono, coalesce(place.text, ''), log.body, chain "
+    "FROM log LEFT JOIN place ON place.id = log.line "
 )
-"""Entries as the chain covers them, and the chain."""
+_LARGE_BODY: Final = "SELECT body FROM payload WHERE hash = ?"
 
 Part = tuple[int, int, int]
 """A part of an oplog: uid, first index, last index."""
@@ -46,6 +45,7 @@ class StoreReader:
 
     Raises:
         StoreFormatError: the file is not ours, or of a newer format.
+        StoreCorruptError: entries that were committed are not there any more.
         StoreError: it cannot be opened.
     """
 
@@ -64,6 +64,10 @@ class StoreReader:
         self._damage: StoreCorruptError | None = None
         self._read_db: sqlite3.Connection | None = None
         self._how = ""
+        marked = read_mark(path)  # before the log is looked at, which may grow meanwhile
+        if marked is not None and path.is_file():
+            with self._reading() as db:
+                self._check_end(db, marked)
         with self._whole_file():
             self._begin()
 
@@ -77,7 +81,7 @@ class StoreReader:
         """What SQLite finds wrong when a file is opened for the first time is wrong with the file as such."""
         try:
             yield
-        except (sqlite3.DatabaseError, StoreCorruptError) as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError, StoreCorruptError) as error:
             if isinstance(error, sqlite3.Error) and (other := disk_error(self.path, "opened", error)) is not None:
                 raise other from error
             why = f"{error.what}, {error.why}" if isinstance(error, StoreCorruptError) else str(error)
@@ -85,11 +89,22 @@ class StoreReader:
                 f"{self.path} cannot be read as a store", why, f"name another file, or {SALVAGE}"
             ) from error
 
+    def _check_end(self, db: sqlite3.Connection, marked: Marked) -> None:
+        """What was committed must be there. Only reads: a write-ahead log that is damaged stays as it is."""
+        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:  # the tables were committed, too
+            raise lost(self.path, 0, marked)
+        self._check_format(db)
+        if not marked.is_of(self._checked_salt(db)):
+            return
+        if db.execute("SELECT chain FROM log WHERE seq = ?", (marked.seq,)).fetchone() != (marked.chain,):
+            raise lost(self.path, db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0], marked)
+
     def _take_in(self, db: sqlite3.Connection) -> None:
         """Check that it is a store, and see where it ends."""
         self._check_format(db)
         self.salt = self._checked_salt(db)
         self._check_kinds(db)
+        self._check_sizes(db)
         self._positioned, self._oplogs = positions(db, self.salt)
         row = db.execute("SELECT seq, chain FROM log ORDER BY seq DESC LIMIT 1").fetchone()
         if row is not None:
@@ -103,6 +118,8 @@ class StoreReader:
         self._unchecked, self._vouched = self.last_seq, self._positioned
         oplogs = "SELECT seq, agent, idx FROM log WHERE seq > ? AND seq <= ? ORDER BY seq"
         for seq, agent, index in db.execute(oplogs, (self._positioned, self.last_seq)):
+            if type(agent) is not int or type(index) is not int:
+                raise self._changed(seq)
             self._note(seq, agent, index)
 
     def _check_format(self, db: sqlite3.Connection) -> None:
@@ -118,10 +135,11 @@ class StoreReader:
                 f"this version reads up to {FORMAT}",
                 "upgrade: pip install -U workbench",
             )
+        check_tables(db, self.path)
 
     def _checked_salt(self, db: sqlite3.Connection) -> str:
         """The salt, which no chain covers; a store of long ago has no hash of it."""
-        meta: dict[str, Any] = dict(db.execute("SELECT key, value FROM meta"))
+        meta: dict[str, Any] = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('salt', ?)", (SALT_HASH,)))
         salt: object = meta.get("salt")
         if salt is None:
             raise StoreFormatError(f"{self.path} cannot be read as a store", "it has no salt", "name another file")
@@ -135,6 +153,17 @@ class StoreReader:
         for number, name in db.execute("SELECT number, name FROM kind"):
             if KIND_NAMES.get(number, name) != name or numbers.get(name, number) != number:
                 raise self._corrupt(f"the names of kinds in {self.path} were changed", f"{number} is not {name!r}")
+
+    def _check_sizes(self, db: sqlite3.Connection) -> None:
+        """Long values have room in the file, each for itself: its pages might stand for a thousand of them."""
+        tables = db.execute("SELECT name FROM sqlite_schema WHERE name IN ('payload', 'checkpoint', 'position')")
+        total = 0
+        for (table,) in tables.fetchall():
+            claim = f"SELECT coalesce(sum(length(body)), 0) FROM {table} WHERE typeof(body) = 'blob'"  # noqa: S608 - ours
+            with suppress(sqlite3.DatabaseError):  # what is damaged is told where it is read, or passed over
+                total += db.execute(claim).fetchone()[0]
+        if total > (size := size_of(self.path)):
+            raise self._corrupt(f"{self.path} claims more than it holds", f"values of {total:,} bytes in {size:,}")
 
     def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
         return reading(self.path, self._how)
@@ -156,7 +185,7 @@ class StoreReader:
                 chain = row[0]
                 if not isinstance(chain, bytes):
                     raise self._changed(after)
-            yield from (self._entry(row) for row in self._checked(db, after, upto, chain))
+            yield from map(self._entry, self._checked(db, after, upto, chain))
 
     def follow(self) -> Iterator[Entry]:
         """Entries that were committed since the store was opened, or since the last call, whoever wrote them.
@@ -186,13 +215,13 @@ class StoreReader:
         self, db: sqlite3.Connection, after: int, upto: int | None, chain: bytes
     ) -> Iterator[tuple[object, ...]]:
         limit = _EVER if upto is None else upto
-        cursor = db.execute(SELECT + "WHERE seq > ? AND seq <= ? ORDER BY seq", (after, limit))
         expected = after + 1
-        while rows := cursor.fetchmany(_ROWS):
-            for row in rows:
-                chain = self._check(row, chain, expected)
-                expected += 1
-                yield row
+        for row in db.execute(f"{_SELECT}WHERE seq > ? AND seq <= ? ORDER BY seq", (after, limit)):
+            if row[9] is None:
+                row = _with_large_body(db, row)  # noqa: PLW2901 - the same row, whole
+            chain = self._check(row, chain, expected)
+            expected += 1
+            yield row
         if expected <= (end := min(limit, self.last_seq)):  # numbers out of order end the search early
             raise self._corrupt(f"entry {expected} of {self.path} is missing", f"the log ended at {end}")
         if after < self._unchecked < expected:
@@ -252,17 +281,17 @@ class StoreReader:
             if not isinstance(before, bytes) or link(before, row[:10]) != row[10]:
                 raise self._changed(row[0])
 
-    def _entry(self, row: tuple[object, ...]) -> Entry:
-        seq, agent, index, kind, cause, invocation, wall, mono, line, body, _ = row
+    def _entry(self, row: tuple[Any, ...]) -> Entry:
         try:
-            said = decode_body(body)  # type: ignore[arg-type]
+            return entry_of(row)
+        except StrangeRowError as error:
+            raise self._corrupt(f"entry {row[0]} of {self.path} is none that a session writes", str(error)) from error
         except msgspec.MsgspecError as error:
             raise StoreFormatError(
-                f"entry {seq} of {self.path} cannot be read",
-                f"this version does not know kind {kind} ({error})",
+                f"entry {row[0]} of {self.path} cannot be read",
+                f"this version does not know kind {row[3]} ({error})",
                 "upgrade: pip install -U workbench",
             ) from error
-        return Entry(seq, agent, index, cause, invocation, wall, mono, line, said)  # type: ignore[arg-type]
 
     # ---- by agent, number, kind ------------------------------------------------------------------------------------
 
@@ -285,6 +314,7 @@ class StoreReader:
             return self.read_parts([(agent, first, last)])
         if self._read_db is None:
             self._read_db = connect(self.path, self._how)
+            let_it_run(self._read_db)  # entries are looked up by their numbers, one by one
         try:
             return list(self._found(self._read_db, self._seqs_of(agent, first, last)))
         except sqlite3.DatabaseError as error:
@@ -304,7 +334,7 @@ class StoreReader:
     def _found(self, db: sqlite3.Connection, seqs: Sequence[int]) -> Iterator[Entry]:
         for at in range(0, len(seqs), _LOOKUPS):
             some = seqs[at : at + _LOOKUPS]
-            rows = db.execute(f"{SELECT}WHERE seq IN ({_marks(some)}) ORDER BY seq", tuple(some)).fetchall()
+            rows = list(rows_of(db, f"WHERE seq IN ({_marks(some)}) ORDER BY seq", some))
             if len(rows) < len(some) and (missing := set(some) - {row[0] for row in rows}):
                 raise self._corrupt(
                     f"entry {min(missing)} of {self.path} is missing", "it was there when it was opened"
@@ -328,16 +358,12 @@ class StoreReader:
         where = f"log.kind IN ({_marks(numbers)})"
         values: list[object] = list(numbers)
         if holding:
-            where += " OR instr(coalesce(log.body, payload.body), ?)"
+            where += " OR instr(coalesce(log.body, (SELECT body FROM payload WHERE hash = chain)), ?)"
             values.append(holding)
         self.verify()
-        with self._reading() as db:
-            cursor = db.execute(
-                f"{SELECT} WHERE seq > ? AND seq <= ? AND ({where}) ORDER BY seq",
-                (after, _EVER if upto is None else upto, *values),
-            )
-            while rows := cursor.fetchmany(_ROWS):
-                yield from map(self._entry, rows)
+        where = f"WHERE seq > ? AND seq <= ? AND ({where}) ORDER BY seq"
+        with self._reading() as db, long_values(db):
+            yield from map(self._entry, rows_of(db, where, (after, _EVER if upto is None else upto, *values)))
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
         """Run one read-only statement.
@@ -367,6 +393,38 @@ class StoreReader:
             self._read_db = None
 
 
+def check_tables(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse what would run when a store is read or written: triggers, and anything else in the place of a table.
+
+    A view, a generated column, an index on an expression and a check may compute anything, for ever. Other tables and
+    views are nobody's business, as nothing of ours looks at them.
+
+    Raises:
+        StoreFormatError: there is such a thing; names it.
+    """
+    for kind, name, table, sql in db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema"):
+        ours = TABLES.get(str(name).lower())
+        odd = ours is not None and (kind, sql) != ("table", f"CREATE TABLE {name} {ours}")
+        if odd or kind == "trigger" or (kind == "index" and sql is not None and str(table).lower() in TABLES):
+            raise StoreFormatError(
+                f"{path} cannot be read as a store",
+                f"it holds a {kind} {name!r:.60} that the workbench did not make",
+                "restore a copy, or have it taken away by whoever made it",
+            )
+
+
+def rows_of(db: sqlite3.Connection, where: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+    """Rows of the log as the chain covers them, each with its chain; one at a time, for they may be anything."""
+    for row in db.execute(_SELECT + where, tuple(values)):
+        yield row if row[9] is not None else _with_large_body(db, row)
+
+
+def _with_large_body(db: sqlite3.Connection, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    with long_values(db):
+        found = db.execute(_LARGE_BODY, (row[10],)).fetchone()
+    return (*row[:9], None if found is None else found[0], row[10])
+
+
 def _marks(values: Sequence[object]) -> str:
     """A question mark for each value."""
     return ",".join("?" * len(values))
@@ -382,6 +440,7 @@ def new_file(target: Path) -> Iterator[sqlite3.Connection]:
     for side in ("", *SIDES):  # SQLite would take an old side file for the new one's
         if (there := target.with_name(target.name + side)).exists():
             raise StoreError(f"{there} exists", "an export overwrites nothing", "name another file, or move it aside")
+    remove_mark(target)  # of a store that lay there before, maybe an earlier copy of this one
     try:
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
     except OSError as error:

@@ -12,6 +12,8 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from workbench.store.lock import open_side
+
 TRIES: Final = 3
 """Processes that may end while they rebuild one agent, before it is set aside."""
 END: Final = ".rebuilding"
@@ -36,7 +38,7 @@ class Rebuilds:
         self._page: mmap.mmap | None = None
         self._ended: dict[int, int] = {}
         if self._path is not None and self._path.exists():
-            self._read(self._path.read_bytes())
+            self._read(_page_of(self._path))
 
     def _read(self, page: bytes) -> None:
         """Take over what the process before left: it ended while it rebuilt the agent that is named there."""
@@ -75,7 +77,7 @@ class Rebuilds:
 
     def _open(self, path: Path) -> None:
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fd = open_side(path)
             try:
                 os.posix_fallocate(fd, 0, _SIZE)  # a page that has no room on the disk would end the process, too
                 os.ftruncate(fd, _SIZE)
@@ -101,3 +103,15 @@ class Rebuilds:
             self._page = None
         if self._path is not None and not self._ended:
             self._path.unlink(missing_ok=True)
+
+
+def _page_of(path: Path) -> bytes:
+    """What stands in the file; nothing where it is none of ours."""
+    try:
+        fd = open_side(path)
+        try:
+            return os.pread(fd, _SIZE + 1, 0)
+        finally:
+            os.close(fd)
+    except OSError:
+        return b""

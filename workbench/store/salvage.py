@@ -15,12 +15,14 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from workbench.errors import StoreCorruptError, StoreError, StoreInUseError
-from workbench.model.entries import Entry, decode_body
+from workbench.model.entries import Entry
 from workbench.store.chain import START, link
-from workbench.store.connection import reading
+from workbench.store.commit_mark import lost, read_mark
+from workbench.store.connection import place_of, reading
 from workbench.store.lock import StoreLock
 from workbench.store.log import SqliteLog
-from workbench.store.reading import SELECT, new_file
+from workbench.store.reading import check_tables, new_file, rows_of
+from workbench.store.rows import StrangeRowError, entry_of
 from workbench.store.schema import SALT_HASH, salt_hash
 
 _BATCH: Final = 1000
@@ -61,7 +63,7 @@ def salvage(path: str | os.PathLike[str], new_path: str | os.PathLike[str]) -> S
         StoreError: there is no such store, it is in use, or the new one cannot be written.
         StoreCorruptError: not even the first entry is whole.
     """
-    old, new = Path(path), Path(new_path)
+    old, new = place_of(path), place_of(new_path)
     if not old.is_file():
         raise StoreError(f"no store {old}", "there is no such file", "check the path")
     lock = StoreLock(old)
@@ -80,9 +82,19 @@ def salvage(path: str | os.PathLike[str], new_path: str | os.PathLike[str]) -> S
         salt = _salt(old, best.how)
         with new_file(new), closing(SqliteLog(new, salt or best.chain.hex()[:8])) as log:
             _copy(old, best, log)
+        wrong = best.wrong or _missing(old, best, salt)
     finally:
         lock.release()
-    return Salvaged(str(new), best.entries, best.wrong, salt is None)
+    return Salvaged(os.fspath(new_path), best.entries, wrong, salt is None)
+
+
+def _missing(path: Path, found: _Found, salt: str | None) -> str:
+    """What was committed and is not there; empty when nothing is known to be missing."""
+    marked = read_mark(path)
+    if marked is None or salt is None or not marked.is_of(salt) or marked.seq <= found.entries:
+        return ""
+    error = lost(path, found.entries, marked)
+    return f"{error.what}: {error.why}"
 
 
 def _look(path: Path, how: str) -> _Found:
@@ -99,26 +111,25 @@ def _look(path: Path, how: str) -> _Found:
 def _entries(path: Path, how: str) -> Iterator[tuple[Entry, bytes]]:
     """Entries with their chain, as far as they are whole."""
     with reading(path, how) as db:
+        check_tables(db, path)
         chain, expected = START, 1
-        for row in db.execute(f"{SELECT}ORDER BY seq"):
+        for row in rows_of(db, "ORDER BY seq"):
             if row[0] != expected:
                 raise StoreCorruptError(f"entry {expected} is missing", f"entry {row[0]} follows")
             chain = link(chain, row[:10])
             if chain != row[10]:
                 raise StoreCorruptError(f"entry {expected} was changed", "it does not fit the hash chain")
-            seq, agent, index, kind, cause, invocation, wall, mono, line, body, _ = row
             try:
-                said = decode_body(body)
-            except msgspec.MsgspecError as error:
-                raise StoreCorruptError(f"entry {seq} cannot be read", f"kind {kind}: {error}") from error
-            yield Entry(seq, agent, index, cause, invocation, wall, mono, line, said), chain
+                yield entry_of(row), chain
+            except (StrangeRowError, msgspec.MsgspecError) as error:
+                raise StoreCorruptError(f"entry {expected} cannot be read", str(error)) from error
             expected += 1
 
 
 def _salt(path: Path, how: str) -> str | None:
     """The store's salt, if it is whole."""
     with suppress(StoreError, sqlite3.Error), reading(path, how) as db:
-        meta: dict[str, Any] = dict(db.execute("SELECT key, value FROM meta"))
+        meta: dict[str, Any] = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('salt', ?)", (SALT_HASH,)))
         salt: object = meta.get("salt")
         if isinstance(salt, str) and meta.get(SALT_HASH, salt_hash(salt)) == salt_hash(salt):
             return salt

@@ -12,6 +12,7 @@ agent's entries stand is kept in memory, 8 bytes an entry (`StoreReader.read_opl
 what a store says: emptied or dropped, they are made again.
 """
 
+import re
 from hashlib import blake2b
 from typing import Final
 
@@ -76,6 +77,9 @@ CREATE TABLE payload (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE VIEW {_OPLOG};
 {CHECKPOINT_TABLES}"""
+
+TABLES: Final = dict(re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+) (.*?);$", SCHEMA, re.DOTALL | re.MULTILINE))
+"""What stands in a store's file of each table of ours, behind its name. Word for word, so it is never laid out anew."""
 
 OPLOG_VIEW: Final = f"CREATE TEMP VIEW {_OPLOG}"
 """Ours, in front of the one that a file holds, which may have been changed."""

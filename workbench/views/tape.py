@@ -344,7 +344,7 @@ class Tape:
             if failure.error_type != DeadlockError.__name__ or failure.agent_id != node.agent_id:
                 return
             error = DeadlockError(*(failure.fields or ()))
-        except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError, ZeroDivisionError):
+        except (TypeError, ValueError, ZeroDivisionError):
             return
         ring = ring_of(error.cycle, error.edge)
         text = self._text(msgspec.json.encode(ring).decode())

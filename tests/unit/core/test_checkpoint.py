@@ -310,7 +310,7 @@ def test_new_fields_are_carried() -> None:
 def test_nothing_refers_from_a_matter() -> None:
     """Matters and schedules are written as they stand: none of their fields holds a noun that could be shared."""
     for noun in (*Matter.__subclasses__(), Schedule):
-        assert not any(map(checkpoint._refers, get_type_hints(noun).values()))
+        assert not any(map(checkpoint._nouns, get_type_hints(noun).values()))
 
 
 def change_applier(monkeypatch: pytest.MonkeyPatch) -> None:
