@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -16,10 +17,24 @@ from workbench.testing.repeating import Fault, the_fault, the_seed
 ROOT = Path(__file__).parents[2]
 
 
-def pytest_says(*arguments: str) -> str:
+OWN_TEST = """
+from tests.faults.planted_session import lost_wal
+from tests.faults.bug_checks import draws
+from workbench.testing import WRITES, crash_sweep
+
+def test_draws():
+    assert crash_sweep(draws, only=WRITES, before=lost_wal).problems == []
+"""
+"""As somebody writes it who uses the kit."""
+
+
+def pytest_says(*arguments: str, folder: Path = ROOT) -> str:
     """What a run of pytest prints."""
     command = [sys.executable, "-m", "pytest", "-q", "-vv", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=100
+    )
     return done.stdout
 
 
@@ -40,6 +55,17 @@ def test_the_printed_line_repeats_the_failure(test: str) -> None:
     again = pytest_says(*arguments)
     assert f"{command}: {problem}" in again
     assert len(set(re.findall(r"--fault ([\w.+]+@[\d.+]*):", again))) == 1
+
+
+@pytest.mark.slow
+def test_the_line_repeats_in_a_project_of_ones_own(tmp_path: Path) -> None:
+    """Where nobody told pytest of the two options, the printed line does."""
+    (tmp_path / "test_own.py").write_text(OWN_TEST, "utf-8")
+    said = pytest_says("test_own.py", folder=tmp_path)
+    found = re.findall(r"pytest (-p [\w.]+ \"[^\"]*\" --seed 0 --fault [\w.]+@\d+): (the recovery)", said)
+    assert found, said
+    arguments, problem = found[-1]
+    assert f"{arguments}: {problem}" in pytest_says(*shlex.split(arguments), folder=tmp_path).replace("pytest ", "")
 
 
 def test_a_fault_is_read_as_it_is_written() -> None:

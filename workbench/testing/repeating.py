@@ -10,6 +10,9 @@ import os
 import re
 from typing import Final, NamedTuple
 
+PLUGIN: Final = "workbench.testing.plugin"
+"""Gives pytest the two options."""
+
 _FORM: Final = re.compile(r"(?P<point>[\w.]+)@(?P<place>[\d.]*)(?:\+(?P<again>\d+))?")
 
 OTHERS: Final = frozenset({"kill", "order"})
@@ -35,6 +38,7 @@ class Fault(NamedTuple):
 class _Chosen:
     seed: int | None = None
     fault: Fault | None = None
+    command = f"pytest -p {PLUGIN}"
 
 
 _chosen = _Chosen()
@@ -53,6 +57,11 @@ def repeat(seed: int | None = None, fault: str = "") -> None:
     _chosen.fault = form and Fault(form["point"], form["place"], int(form["again"] or 0))
 
 
+def options_known() -> None:
+    """Pytest knows the options, so a line need not name the plugin."""
+    _chosen.command = "pytest"
+
+
 def the_seed(given: int) -> int:
     """The seed to use where `given` is the default."""
     return given if _chosen.seed is None else _chosen.seed
@@ -66,4 +75,5 @@ def the_fault() -> Fault | None:
 def line(program: str, fault: Fault, seed: int) -> str:
     """How to repeat a fault: a command in a test, else the program with what to pass to `repeat`."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-    return f"{f'pytest {chr(34)}{test}{chr(34)}' if test else program} --seed {seed} --fault {fault}"
+    what = f'{_chosen.command} "{test}"' if test else program
+    return f"{what} --seed {seed} --fault {fault}"

@@ -1,0 +1,26 @@
+"""Two options for pytest, which repeat what a sweep found: `pytest -p workbench.testing.plugin --seed 17 --fault ...`.
+
+In a `conftest.py`, `pytest_plugins = ["workbench.testing.plugin"]` adds them for good.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.testing import repeating
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The two options that a sweep prints when it found something."""
+    group = parser.getgroup("faults", "repeat what a sweep of workbench.testing found")
+    group.addoption("--seed", type=int, default=None, help="seed of the sweeps' chance")
+    group.addoption("--fault", default="", help="try this fault only, as a failure names it: append.commit.after@37")
+    repeating.options_known()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have sweeps try the one fault that is asked for."""
+    repeating.repeat(config.getoption("--seed"), config.getoption("--fault"))
