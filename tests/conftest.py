@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-from workbench.testing import plugin
+from workbench.testing import plugin, repeating
 
 # A shared machine makes one example slow now and then, which says nothing about the code: no deadline. In CI a failure
 # prints the blob that reproduces it, and each run tries the same examples.
@@ -15,7 +15,11 @@ settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-pytest_addoption = plugin.pytest_addoption
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The two options are there without a word in the command."""
+    plugin.pytest_addoption(parser)
+    repeating.options_known()
 
 
 def pytest_configure(config: pytest.Config) -> None:

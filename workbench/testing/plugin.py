@@ -18,7 +18,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults", "repeat what a sweep of workbench.testing found")
     group.addoption("--seed", type=int, default=None, help="seed of the sweeps' chance")
     group.addoption("--fault", default="", help="try this fault only, as a failure names it: append.commit.after@37")
-    repeating.options_known()
 
 
 def pytest_configure(config: pytest.Config) -> None:

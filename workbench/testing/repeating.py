@@ -58,7 +58,7 @@ def repeat(seed: int | None = None, fault: str = "") -> None:
 
 
 def options_known() -> None:
-    """Pytest knows the options, so a line need not name the plugin."""
+    """Pytest knows the options here, so a line need not name the plugin."""
     _chosen.command = "pytest"
 
 
