@@ -15,6 +15,8 @@ settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
+pytest_terminal_summary = plugin.pytest_terminal_summary
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The two options are there without a word in the command."""

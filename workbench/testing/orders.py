@@ -15,6 +15,7 @@ from workbench.testing.launching import Launcher, reference
 from workbench.testing.ordering import judge_orders, run_orders
 from workbench.testing.repeating import Fault, line, the_fault, the_seed
 from workbench.testing.sweep import Before, Program, memory_folder
+from workbench.testing.tally import tried
 
 AT_A_TIME: Final = 40
 """Orders that one child runs, while another looks at the stores of those before."""
@@ -106,6 +107,7 @@ def orders(
         found.complete = report.result is True
     if path is None:
         shutil.rmtree(folder, ignore_errors=True)
+    tried["orders of completion"] += found.orders
     return found
 
 

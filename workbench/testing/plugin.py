@@ -1,13 +1,14 @@
 """Two options for pytest, which repeat what a sweep found: `pytest -p workbench.testing.plugin --seed 17 --fault ...`.
 
-In a `conftest.py`, `pytest_plugins = ["workbench.testing.plugin"]` adds them for good.
+In a `conftest.py`, `pytest_plugins = ["workbench.testing.plugin"]` adds them for good. The run ends with how many faults
+the sweeps have tried.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.testing import repeating
+from workbench.testing import repeating, tally
 
 if TYPE_CHECKING:
     import pytest
@@ -23,3 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Have sweeps try the one fault that is asked for."""
     repeating.repeat(config.getoption("--seed"), config.getoption("--fault"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how many faults were tried."""
+    if words := tally.in_words():
+        terminalreporter.write_line(f"faults tried: {words}")

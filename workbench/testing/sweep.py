@@ -20,6 +20,7 @@ from workbench.testing.effects import read_effects
 from workbench.testing.judge import read_log, violations
 from workbench.testing.launching import Launcher, Report, reference
 from workbench.testing.repeating import OTHERS, Fault, line, the_fault, the_seed
+from workbench.testing.tally import tried
 
 Program = Callable[[Callable[[str, object], None]], object]
 Before = Callable[[], object]
@@ -144,6 +145,7 @@ def crash_sweep(
         bench.close()
         if path is None:
             shutil.rmtree(folder, ignore_errors=True)
+    tried["kills, each followed by one while recovering" if recovery_crash else "kills"] += sweep.crashes
     return sweep
 
 
@@ -193,6 +195,7 @@ def kill_sweep(
         bench.close()
         if path is None:
             shutil.rmtree(folder, ignore_errors=True)
+    tried["kills from outside"] += sweep.crashes
     return sweep
 
 
