@@ -1,7 +1,7 @@
 """Two options for pytest, which repeat what a sweep found: `pytest -p workbench.testing.plugin --seed 17 --fault ...`.
 
-In a `conftest.py`, `pytest_plugins = ["workbench.testing.plugin"]` adds them for good. The run ends with how many faults
-the sweeps have tried.
+In a `conftest.py`, `pytest_plugins = ["workbench.testing.plugin"]` adds them for good. The run ends with how many
+faults the sweeps have tried.
 """
 
 from __future__ import annotations
