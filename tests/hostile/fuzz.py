@@ -9,11 +9,15 @@ It needs `atheris`, which has wheels for Linux on x86-64; `test_fuzz.py` drives 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import importlib
 import importlib.util
 import logging
+import os
 import sys
 import tempfile
+import threading
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,12 +72,40 @@ def _load(atheris: Any) -> Any:
         return importlib.import_module("tests.hostile.targets")
 
 
+class _Watch(threading.Thread):
+    """Ends the process when an input hangs: libFuzzer's own alarm needs a main thread that hears it."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(daemon=True)
+        self._target = target
+        self.tried = time.monotonic(), b""
+        self.start()
+
+    def run(self) -> None:
+        """Look now and then."""
+        rest = threading.Event()
+        while not rest.wait(1):
+            if time.monotonic() - self.tried[0] > _HANG:
+                self.tell("hangs with")
+                faulthandler.dump_traceback(all_threads=True)
+                os._exit(1)
+
+    def tell(self, how: str) -> None:
+        """Say how to repeat it."""
+        data = self.tried[1].hex() or "00"
+        sys.stderr.write(f"\n{how}: python -m tests.hostile.fuzz {self._target} --input {data}\n")
+        sys.stderr.flush()
+
+
 def _fuzz(atheris: Any, targets: Any, asked: argparse.Namespace) -> int:
+    watch = _Watch(asked.target)
+
     def one(data: bytes) -> None:
+        watch.tried = time.monotonic(), data
         try:
             targets.run(asked.target, data)
         except BaseException:
-            sys.stderr.write(f"\nfound by: python -m tests.hostile.fuzz {asked.target} --input {data.hex() or '00'}\n")
+            watch.tell("found by")
             raise
 
     with tempfile.TemporaryDirectory() as crashes:
@@ -83,7 +115,7 @@ def _fuzz(atheris: Any, targets: Any, asked: argparse.Namespace) -> int:
             (corpus / f"seed{number}").write_bytes(seed)
         flags = [
             *(f"-max_total_time={asked.seconds}", f"-runs={asked.runs}", f"-max_len={asked.length}", "-len_control=0"),
-            *(f"-rss_limit_mb={_MEGABYTES}", f"-timeout={_HANG}", f"-artifact_prefix={crashes}/"),
+            *(f"-rss_limit_mb={_MEGABYTES}", f"-timeout={2 * _HANG}", f"-artifact_prefix={crashes}/"),
             str(corpus),
         ]
         atheris.Setup([sys.argv[0], *flags], one)

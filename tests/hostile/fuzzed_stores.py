@@ -267,7 +267,7 @@ def log(data: bytes) -> None:
 
         def look() -> None:
             with wb.start(path, read_only=True) as session:
-                assert [row_of(entry) for entry in session.entries()] == forger.rows
+                assert [row_of(entry)[:8] for entry in session.entries()] == [row[:8] for row in forger.rows]
                 look_at(session, path.parent, drawn)
 
         refusing(look)

@@ -20,6 +20,7 @@ import weakref
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import workbench as wb
@@ -336,6 +337,7 @@ def set_up(run: str, folder: str) -> None:
         count_calls()
         remember("before")
         Bad.heard_by_all.append("before")
+        sys.modules.update((f"cell_{n}", ModuleType(f"cell_{n}")) for n in range(100))
         gate.set()
     else:
         rates["eur"] = 2

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 import workbench as wb
+from workbench.runtime import garbage
 from workbench.runtime.garbage import PACE
 
 
 @pytest.fixture(autouse=True)
-def pace() -> Iterator[tuple[int, int, int]]:
-    """Python's pace, whatever a test does to it."""
+def pace(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int, int]]:
+    """Python's pace, whatever a test does to it, and no session open, whatever other tests have left."""
     before = gc.get_threshold()
+    monkeypatch.setattr(garbage, "_sessions", 0)
+    monkeypatch.setattr(garbage, "_before", None)
     gc.set_threshold(700, *before[1:])
     yield gc.get_threshold()
     gc.set_threshold(*before)
