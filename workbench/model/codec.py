@@ -29,7 +29,7 @@ import msgspec
 from workbench.errors import DecodingError, EncodingError
 from workbench.model.depth import MAX_NESTING, check_depth, malformed
 from workbench.model.known import NOTHING_KNOWN, KnownTypes, known_types
-from workbench.model.reading import reader
+from workbench.model.reading import LONG, check_keys, reader
 from workbench.model.refusals import Refusal
 from workbench.model.tags import MAX_BYTES
 from workbench.model.writing import MAX_DEPTH, Writer, plain_size, too_large
@@ -83,6 +83,8 @@ def decode(data: bytes, known: KnownTypes = NOTHING_KNOWN) -> object:
             raise malformed(f"it is longer than {MAX_BYTES} bytes")  # noqa: TRY301 - inside, as data without a length is garbage too
         if len(data) > MAX_NESTING and sys.getrecursionlimit() > _SAFE_RECURSION:
             check_depth(data)
+        if len(data) > LONG:
+            check_keys(data)
         return (known.reader or reader(known))(data)
     except DecodingError:
         raise

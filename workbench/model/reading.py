@@ -10,6 +10,7 @@ from workbench.errors import DecodingError
 from workbench.model import arrays
 from workbench.model.depth import malformed
 from workbench.model.known import KnownTypes
+from workbench.model.spread import ALIKE, is_crowded
 from workbench.model.tags import FACTORIES, LEAF_READERS, Tag
 
 
@@ -20,6 +21,8 @@ def reader(known: KnownTypes) -> Callable[[bytes], object]:
         leaf = LEAF_READERS.get(code)
         if leaf is not None:
             return leaf(data)
+        if len(data) > LONG:
+            check_keys(data)
         build = _BUILDERS.get(code)
         if build is not None:
             return build(read(data))
@@ -48,6 +51,29 @@ def _read_instance(code: int, content: Any, known: KnownTypes) -> object:
         raise DecodingError(str(error), f"define {shape.name} as it was when the value was stored") from error
 
 
+_untagged: Final = msgspec.msgpack.Decoder().decode
+LONG: Final = 16_384
+"""Bytes of a value above which its keys are looked at first."""
+
+
+def check_keys(data: bytes | memoryview) -> None:
+    """Refuse maps with keys that have tags: `encode` writes them in another way, whose hashes are counted (`spread`).
+
+    Reading long values without their tags first takes a tenth to once as long again as reading them.
+
+    Raises:
+        msgspec.DecodeError: there is one, as tags that are not read are no keys to the decoder.
+    """
+    _untagged(data)
+
+
+def _apart(parts: list[Any]) -> list[Any]:
+    """The elements of a set, or keys; too many of one hash would take for ever."""
+    if is_crowded(parts):
+        raise malformed(f"more than {ALIKE} elements of a set, or keys, have one hash")
+    return parts
+
+
 def _list_of(content: Any) -> list[Any]:
     if type(content) is not list:
         raise malformed("a tag should hold a list and does not")
@@ -62,7 +88,7 @@ def _dict_of(content: Any) -> dict[Any, Any]:
 
 def _read_map(content: Any) -> dict[Any, Any]:
     parts = _list_of(content)
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+    return dict(zip(_apart(parts[::2]), parts[1::2], strict=True))
 
 
 def _read_deque(content: Any) -> deque[Any]:
@@ -82,8 +108,8 @@ def _read_slice(content: Any) -> slice:
 
 _BUILDERS: Final[dict[int, Callable[[Any], object]]] = {
     Tag.TUPLE: lambda content: tuple(_list_of(content)),
-    Tag.SET: lambda content: set(_list_of(content)),
-    Tag.FROZENSET: lambda content: frozenset(_list_of(content)),
+    Tag.SET: lambda content: set(_apart(_list_of(content))),
+    Tag.FROZENSET: lambda content: frozenset(_apart(_list_of(content))),
     Tag.MAP: _read_map,
     Tag.SLICE: _read_slice,
     Tag.ORDERED_DICT: lambda content: OrderedDict(_dict_of(content)),

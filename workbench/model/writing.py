@@ -14,6 +14,7 @@ import msgspec
 from workbench.model import arrays
 from workbench.model.known import KnownTypes
 from workbench.model.refusals import Refusal, refusal_of
+from workbench.model.spread import ALIKE, is_crowded
 from workbench.model.tags import FACTORIES, INT_MAX, INT_MIN, LEAVES, MAX_BYTES, Tag, write_int, write_text
 
 MAX_DEPTH: Final = 100
@@ -232,11 +233,13 @@ class Writer:
                 refusal.steps.append(f"[{key!r:.60}]" if type(key) in _NAMED_KEYS else f"[<{type(key).__name__}>]")
                 raise
         if tagged:
+            _refuse_crowd(items)
             return _Ext(Tag.MAP, _write(parts))
         return dict(zip(parts[::2], parts[1::2], strict=True))
 
     def as_set(self, items: Collection[Any]) -> bytes:
         """The elements, sorted by their bytes."""
+        _refuse_crowd(items)
         self._spend(len(items))
         parts: list[bytes] = []
         for item in items:
@@ -264,6 +267,14 @@ class Writer:
                 "pass dict(...) of it, or use list, int, set, dict as factory",
             )
         return _Ext(Tag.DEFAULT_DICT, _write([name, self.as_dict(items)]))
+
+
+def _refuse_crowd(items: Collection[Any]) -> None:
+    """Refuse a set, or the keys of a dict, that would not be read again: each of one hash is compared with each."""
+    if is_crowded(items):
+        raise Refusal(
+            f"more than {ALIKE} of its elements or keys have one hash", "pass a list, or give their class a better hash"
+        )
 
 
 def _guarded(write: Callable[[Any], bytes], value: object) -> bytes:

@@ -461,6 +461,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str, str]] = {
     "exponential": (exponential, "args[1]", "file"),
     "exponential with tags": (lambda: (exponential(), {(): exponential()}), "args[1][0][0][0][0]", "file"),
     "promise id of other parts": (lambda: PromiseId(["a"], "b", 1), "args[1]", "create_promise"),  # type: ignore[arg-type]
+    "set of one hash": (lambda: set(crowd(1001)), "args[1]", "better hash"),
+    "keys of one hash": (lambda: [dict.fromkeys(crowd(1001))], "args[1][0]", "better hash"),
     "client-like object": (lambda: asyncio.Queue, "args[1]", "table"),
 }
 
@@ -485,6 +487,11 @@ def nameless_zone() -> ZoneInfo:
     """A zone read from a file, which has no key."""
     header = b"TZif1" + bytes(15) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", 0, 0, 0) + b"UTC\0"
     return ZoneInfo.from_file(io.BytesIO(header))
+
+
+def crowd(count: int) -> list[uuid.UUID]:
+    """Different ids of one hash: the hash of a whole number is its rest modulo 2^61 - 1."""
+    return [uuid.UUID(int=n * (2**61 - 1)) for n in range(1, count + 1)]
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -533,6 +540,14 @@ def test_older_class_of_the_same_name() -> None:
     old = type("Leafy", (Leafy,), {"__qualname__": "Leafy"})
     with pytest.raises(EncodingError, match="same name"):
         encode(old(1), KNOWN)
+
+
+def test_many_keys_of_few_hashes_come_back() -> None:
+    """As many as 64 of one hash may be among any number of elements or keys, and any among a thousand."""
+    ids = crowd(64) + [uuid.UUID(int=n) for n in range(1, 2000)]
+    assert decode(encode(set(ids))) == set(ids)
+    assert decode(encode(dict.fromkeys(ids, 1.5))) == dict.fromkeys(ids, 1.5)
+    assert decode(encode(set(crowd(1000)))) == set(crowd(1000))
 
 
 def test_two_classes_of_one_name() -> None:
@@ -759,6 +774,11 @@ def ext(code: int, content: object) -> bytes:
     return msgspec.msgpack.encode(msgspec.msgpack.Ext(code, msgspec.msgpack.encode(content)))
 
 
+def plain_map(keys: list[uuid.UUID]) -> bytes:
+    """A map as the format has it, of keys with tags; `encode` never writes one."""
+    return b"\xdf" + struct.pack(">I", len(keys)) + b"".join(encode(key) + b"\x00" for key in keys)
+
+
 class Evil:
     def __reduce__(self) -> tuple[Any, ...]:
         return print, ("ran",)
@@ -821,6 +841,12 @@ HOSTILE: dict[str, bytes] = {
     "deep tuples": functools.reduce(
         lambda data, _: msgspec.msgpack.encode(msgspec.msgpack.Ext(Tag.TUPLE, b"\x91" + data)), range(3000), b"\x00"
     ),
+    "set of one hash": msgspec.msgpack.encode(msgspec.msgpack.Ext(Tag.SET, encode(crowd(30_000)))),
+    "keys of one hash": msgspec.msgpack.encode(
+        msgspec.msgpack.Ext(Tag.MAP, encode([part for key in crowd(30_000) for part in (key, 0)]))
+    ),
+    "keys of one hash in a plain map": plain_map(crowd(30_000)),
+    "plain map in a tuple": msgspec.msgpack.encode(msgspec.msgpack.Ext(Tag.TUPLE, plain_map(crowd(30_000)))),
     "trailing bytes": b"\x00\x00",
     "text that is no text": b"\xa1\xff",
 }
