@@ -60,17 +60,22 @@ def test_killed_again_while_recovering(name: str) -> None:
             recovery_crash=chance.randrange(1, 25),
         )
         assert sweep.problems == []
+        assert 0 < sweep.again <= sweep.crashes // 2
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", list(PROGRAMS))
 def test_killed_again_anywhere_while_recovering(name: str) -> None:
-    """Many pairs of a crash and a crash while recovering from it."""
+    """A hundred pairs and more, of a crash and a crash while recovering from it."""
     chance = random.Random(name)
+    pairs = 0
     for recovery_crash in range(1, 40, 3):
-        sweep = crash_sweep(PROGRAMS[name], points=range(chance.randrange(1, 7), 400, 7), recovery_crash=recovery_crash)
+        points = range(chance.randrange(1, 11), 400, 11)
+        sweep = crash_sweep(PROGRAMS[name], points=points, recovery_crash=recovery_crash)
         assert sweep.problems == []
+        pairs += sweep.again
+    assert pairs >= 20
 
 
 def test_a_step_that_may_not_run_twice() -> None:

@@ -33,14 +33,15 @@ class Sweep:
 
     Attributes:
         seed: of the chance in the stores that were tried.
-        crashes: how often the program was killed.
+        crashes: how often the program was killed, kills while it recovered included.
+        again: how often it was killed while it recovered.
         points: how often at which point.
         problems: one line for each thing that went wrong; the line says how to repeat it.
     """
 
     def __init__(self, program: str, seed: int = 0) -> None:
         self.program, self.seed = program, the_seed(seed)
-        self.crashes = 0
+        self.crashes = self.again = 0
         self.points: Counter[str] = Counter()
         self.problems: list[str] = []
 
@@ -145,7 +146,8 @@ def crash_sweep(
         bench.close()
         if path is None:
             shutil.rmtree(folder, ignore_errors=True)
-    tried["kills, each followed by one while recovering" if recovery_crash else "kills"] += sweep.crashes
+    tried["kills"] += sweep.crashes - sweep.again
+    tried["kills while recovering from one"] += sweep.again
     return sweep
 
 
@@ -220,6 +222,7 @@ def _sweep(bench: _Bench, points: Iterable[int], recovery_crash: int, sweep: Swe
             between = bench.mender.finish()
             if between.crash is not None:
                 _count(sweep, between)
+                sweep.again += 1
                 broken.told |= between.told
                 name = sweep.name(broken.crash[0], k, recovery_crash)
         bench.start_mending(k)
