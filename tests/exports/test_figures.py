@@ -22,8 +22,8 @@ from workbench.views.drawing import Drawing, Group, Path, Rect, Shape, Text, fla
 from workbench.views.forks_picture import forks_drawing
 from workbench.views.graph_looks import SHAPES
 from workbench.views.graph_nodes import Status
+from workbench.views.graph_picture import graph_drawing
 from workbench.views.lettering import plain
-from workbench.views.picture import graph_drawing
 from workbench.views.promises_picture import promises_drawing
 from workbench.views.timeline_picture import timeline_drawing
 

@@ -12,7 +12,7 @@ from workbench.views.drawing import Drawing, svg
 from workbench.views.earlier import view_of
 from workbench.views.forks_picture import forks_drawing
 from workbench.views.graph_nodes import Origin
-from workbench.views.picture import graph_drawing, graph_summary
+from workbench.views.graph_picture import graph_drawing, graph_summary
 from workbench.views.promises_picture import promises_drawing
 from workbench.views.tape import Tape
 from workbench.views.timeline_picture import timeline_drawing

@@ -43,9 +43,9 @@ from workbench.views.drawing import (
 )
 from workbench.views.graph_looks import ORDER
 from workbench.views.graph_nodes import LOUD, Origin, Status
+from workbench.views.graph_picture import notebook_sign
 from workbench.views.lanes import Lane, by_slot, lanes, names, took
 from workbench.views.lettering import fitting, text_width
-from workbench.views.picture import notebook_sign
 from workbench.views.spans import Message, Point, Span, idle_stretches, messages, point, spans
 from workbench.views.tape import Arrow, Moment, Row, Tape
 

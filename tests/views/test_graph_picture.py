@@ -12,7 +12,7 @@ from workbench.model import entries as e
 from workbench.views.drawing import GROUND
 from workbench.views.graph import GraphView, Status
 from workbench.views.graph_looks import BAR, COLOURS, ORDER, SHAPES
-from workbench.views.picture import CHIP_W, FOLD, MOST, TIMES, graph_summary, graph_svg
+from workbench.views.graph_picture import CHIP_W, FOLD, MOST, TIMES, graph_summary, graph_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVIL = "</text></svg><script>alert(1)</script><img src=x onerror=alert(1)>"
