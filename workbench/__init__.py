@@ -55,11 +55,12 @@ from workbench.errors import (
     WorkbenchError,
 )
 from workbench.ids import AgentId, PromiseId
+from workbench.model.fan_out_results import FanOutResults
 from workbench.model.retry import Retry
 from workbench.runtime.agent import agent
 from workbench.runtime.effects import idempotency_key, log, now, random, self_id, step, uuid4
 from workbench.runtime.forking import ForkDetails, Forked, Original, fork
-from workbench.runtime.jobs import FanOutResults, fan_out
+from workbench.runtime.jobs import fan_out
 from workbench.runtime.joins import as_completed, bounded, join, race, race_ok, try_join
 from workbench.runtime.opening import default_session as session
 from workbench.runtime.opening import start

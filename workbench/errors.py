@@ -130,7 +130,7 @@ class UnsupportedError(WorkbenchError, NotImplementedError):
 
 
 class PromiseNotFound(WorkbenchError, LookupError):
-    """No promise has this id: never made, made in another store, or its agent was deleted."""
+    """No promise has this id: never made, made in another store, or its agent was deleted or reverted."""
 
 
 class OutcomeUnknown(WorkbenchError):

@@ -49,45 +49,65 @@ def parameter_text(value: object) -> str:
         return int.__repr__(value)
     if kind is str and _PLAIN.match(value):  # type: ignore[call-overload] # it is text
         return f'"{value}"'
-    if kind is float and value == 0:
-        return "0.0"  # also for -0.0, which is equal to it
-    _check(value, 0)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return json.dumps(_canonical(value, 0), ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
-def _check(value: object, depth: int) -> None:
+def _canonical(value: object, depth: int) -> object:
+    """The value with each -0.0 in it written as 0.0, which is equal to it; what is no JSON is refused."""
     kind = type(value)
     if depth > MAX_PARAMETER_DEPTH:
         raise AgentIdError(repr(value)[:80], f"it nests deeper than {MAX_PARAMETER_DEPTH}", "pass a flatter value")
     if kind in (int, bool) or value is None:
-        return
+        return value
     if isinstance(value, str) and kind is str:
         _check_text(value)
-    elif isinstance(value, float) and kind is float:
+        return value
+    if isinstance(value, float) and kind is float:
         if not math.isfinite(value):
             raise AgentIdError(
                 repr(value), "NaN and infinity are not equal to themselves in text", "pass a finite number"
             )
-    elif isinstance(value, list) and kind is list:
-        for item in value:
-            _check(item, depth + 1)
-    elif isinstance(value, dict) and kind is dict:
-        for key, item in value.items():
+        return value or 0.0
+    if isinstance(value, list) and kind is list:
+        return [_canonical(item, depth + 1) for item in value]
+    if isinstance(value, dict) and kind is dict:
+        for key in value:
             if type(key) is not str:
                 raise AgentIdError(repr(key), "keys in constructor parameters are text", "use string keys")
             _check_text(key)
-            _check(item, depth + 1)
-    else:
-        raise AgentIdError(
-            f"{kind.__name__} {value!r:.80}",
-            "constructor parameters are an agent's identity, and this kind of value has no canonical text",
-            "pass text, numbers, booleans, None, lists or dicts, or annotate the parameter with the type",
-        )
+        return {key: _canonical(item, depth + 1) for key, item in value.items()}
+    raise AgentIdError(
+        f"{kind.__name__} {value!r:.80}",
+        "constructor parameters are an agent's identity, and this kind of value has no canonical text",
+        "pass text, numbers, booleans, None, lists or dicts, or annotate the parameter with the type",
+    )
 
 
 def _check_text(text: str) -> None:
     if any("\ud800" <= c <= "\udfff" for c in text):
         raise AgentIdError(repr(text)[:80], "it holds half of a surrogate pair", "pass valid Unicode text")
+
+
+def phantom_uuid(phantom_id: object) -> UUID:
+    """A phantom id, given as UUID or as the text of one.
+
+    Raises:
+        AgentIdError: it is neither.
+    """
+    if isinstance(phantom_id, UUID):
+        return phantom_id
+    try:
+        return UUID(phantom_id if isinstance(phantom_id, str) else "")
+    except ValueError:
+        raise _no_phantom(phantom_id) from None
+
+
+def _no_phantom(phantom_id: object) -> AgentIdError:
+    return AgentIdError(
+        f"phantom id {phantom_id!r:.80}",
+        "a phantom is told apart by a UUID",
+        "pass client.phantom_id of the phantom you mean, or wb.uuid4()",
+    )
 
 
 class AgentId:
@@ -101,7 +121,7 @@ class AgentId:
         phantom_id: tells a phantom apart from the shared agent with the same parameters.
 
     Raises:
-        AgentIdError: a parameter has no canonical text, or the id is too long.
+        AgentIdError: a parameter has no canonical text, the phantom id is no UUID, or the id is too long.
     """
 
     __slots__ = ("_parameters", "phantom_id", "text", "type_name")
@@ -113,7 +133,12 @@ class AgentId:
     def __init__(self, type_name: str, parameters: tuple[object, ...] = (), phantom_id: UUID | None = None) -> None:
         if not type_name.isidentifier():
             raise AgentIdError(repr(type_name), "an agent type is named by an identifier", "rename the class")
-        head = ",".join([parameter_text(p) for p in parameters])
+        texts = [parameter_text(p) for p in parameters]
+        if "0.0" in texts:  # what the id was made of is what its text says, also for -0.0
+            parameters = tuple([0.0 if text == "0.0" else p for text, p in zip(texts, parameters, strict=True)])
+        if phantom_id is not None and not isinstance(phantom_id, UUID):
+            raise _no_phantom(phantom_id)
+        head = ",".join(texts)
         text = f"{type_name}({head})" if phantom_id is None else f"{type_name}({head})[{phantom_id}]"
         if len(text) > MAX_ID_LENGTH:
             raise AgentIdError(
@@ -163,7 +188,13 @@ class AgentId:
         return cls(head[1], tuple(parameters), phantom)
 
     def with_phantom(self, phantom_id: UUID) -> "AgentId":
-        """The same type and parameters under a phantom id; replaces one that is there."""
+        """The same type and parameters under a phantom id; replaces one that is there.
+
+        Raises:
+            AgentIdError: it is no UUID.
+        """
+        if phantom_id is None:  # which stands for the shared agent elsewhere
+            raise _no_phantom(phantom_id)
         return AgentId(self.type_name, self.parameters, phantom_id)
 
     def __str__(self) -> str:

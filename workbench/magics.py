@@ -1,6 +1,7 @@
 """The notebook's commands: `%load_ext workbench`, `%agents`, `%oplog`, `%%fanout` and more. Parsing and printing."""
 
 import ast
+import keyword
 import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
@@ -9,16 +10,18 @@ from IPython.core.completer import SimpleCompletion, context_matcher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import argument, magic_arguments
 
 from workbench.errors import SearchError, UnknownAgentError, WorkbenchError
+from workbench.ids import MAX_ID_LENGTH
 from workbench.model.entries import KINDS
+from workbench.model.fan_out_results import FanOutResults
 from workbench.model.places import name_file
 from workbench.questions.explanation import Why
 from workbench.questions.rows import PROMISE_STATES, STATUSES
 from workbench.questions.search import FIELDS, take_word
 from workbench.runtime import nesting
-from workbench.runtime.jobs import FanOutResults, fan_out, observers
+from workbench.runtime.jobs import fan_out, observers
 from workbench.runtime.opening import default_session, present_session
 from workbench.runtime.running import run
 from workbench.signs import printable
@@ -44,6 +47,9 @@ _OF_AN_AGENT: Final = ("oplog", "why")
 """Magics whose first word is an agent's id."""
 _LINES: Final = ("workbench", "agents", "promises", "forks", "timeline", "oplog", "why", "crash")
 _FIRST_OPTION: Final = re.compile(r"\s--(?:limit|into|on-error|name|again)\b")
+_OPENED: Final = re.compile(r"""(--[\w-]+=)?(["'])""")
+"""Where a value in quotes begins."""
+_WORD: Final = re.compile(r"\S+")
 
 
 def status_line() -> str:
@@ -85,6 +91,35 @@ def split_agent(line: str, magic: str) -> tuple[str, str]:
     return agent, line[end:].strip()
 
 
+def split_words(line: str) -> list[str]:
+    """The words of a magic's line: an agent's id is one, and so is a value in quotes, which are taken away.
+
+    Quotes inside a word are part of it, as in `Worker("eu")`.
+
+    Raises:
+        UsageError: the quotes that a value begins with do not end it.
+    """
+    words: list[str] = []
+    at = 0
+    while found := _WORD.search(line, at):
+        at = found.start()
+        if opened := _OPENED.match(line, at):
+            option, quote = opened.groups("")
+            value, closed, rest = line[opened.end() :].partition(quote)
+            if not closed or rest[:1].strip():
+                message = f"{line[at:]!r:.80}: quotes go around a whole value; close them at its end, or use the others"
+                raise UsageError(message)
+            words.append(option + value)
+            at = len(line) - len(rest)
+        else:
+            end = at + _id_length(line[at : at + MAX_ID_LENGTH])
+            if end < found.end() or line[end : end + 1].strip():  # no id, or one with something behind it
+                end = found.end()
+            words.append(line[at:end])
+            at = end
+    return words
+
+
 @magics_class
 class WorkbenchMagics(Magics):
     """The magics; each has a plain function behind it."""
@@ -110,6 +145,9 @@ class WorkbenchMagics(Magics):
                 raise UsageError(message)
             print(f"event loops nest now, by {nesting.enable()}")
             return
+        if args.value is not None:
+            message = f"{args.value!r} is too much; write %workbench {args.action}"
+            raise UsageError(message)
         print(status_line())
         if args.action != "status":
             display_dashboard(dashboard() if args.action == "dashboard" else agent_graph())
@@ -126,17 +164,18 @@ class WorkbenchMagics(Magics):
 
     @magic_arguments()
     @argument("--state", help="only promises in this state: pending or completed")
-    @argument("--agent", nargs="+", help="only promises that this agent made, was given or awaits")
+    @argument("--agent", help="only promises that this agent made, was given or awaits")
     @line_magic
     def promises(self, line: str) -> Table:
         """List the promises of the default session: who waits for them, who could complete them."""
         args = _parsed(self.promises, line)
-        agent = " ".join(args.agent) if args.agent else None
-        return _read(lambda: promises_table(default_session().promises(args.state, agent)))
+        return _read(lambda: promises_table(default_session().promises(args.state, args.agent)))
 
+    @magic_arguments()
     @line_magic
-    def forks(self, _line: str) -> Table:
+    def forks(self, line: str) -> Table:
         """List the forks of the default session, below what they were forked from."""
+        _parsed(self.forks, line)
         return _read(lambda: forks_table(default_session().fork_tree()))
 
     @line_magic
@@ -154,14 +193,18 @@ class WorkbenchMagics(Magics):
             raise UsageError(message)
         return _read(lambda: default_session().why(agent))
 
+    @magic_arguments()
     @line_magic
-    def timeline(self, _line: str) -> None:
+    def timeline(self, line: str) -> None:
         """Show the live timeline of the default session: who did what when, and the messages between agents."""
+        _parsed(self.timeline, line)
         display_dashboard(dashboard(panes=("timeline",)))
 
+    @magic_arguments()
     @line_magic
-    def crash(self, _line: str) -> None:
+    def crash(self, line: str) -> None:
         """Lose all that a killed kernel would lose, and recover: for lessons."""
+        _parsed(self.crash, line)
         print(_read(crash_line))
 
     @magic_arguments()
@@ -181,14 +224,14 @@ class WorkbenchMagics(Magics):
         """Run the cell once per item, each in a child agent: `%%fanout region in regions --limit 8 --into reports`."""
         variable, expression, options = split_fanout(line)
         args = _parsed(self.fanout, options)
+        if args.into is not None and not _is_name(args.into):
+            message = f"--into {args.into}: not a variable's name; write one, as --into reports"
+            raise UsageError(message)
         items = self._items(expression)
         body = self._compile(line, cell, variable, args.name or "item")
         result: FanOutResults = run(fan_out(body, items, args.limit, args.on_error, args.name, again=args.again))
         if args.into is None:
             return result
-        if not args.into.isidentifier():
-            message = f"--into {args.into}: not a variable's name"
-            raise UsageError(message)
         self._shell.user_ns[args.into] = result
         return None
 
@@ -210,7 +253,7 @@ class WorkbenchMagics(Magics):
         filename = shell.compile.cache(f"%%fanout {line}\n{cell}", shell.execution_count)
         body = ast.parse(cell, filename)
         title = re.sub(r"\W", "_", name)
-        title = title if title.isidentifier() else f"job_{title}"
+        title = title if _is_name(title) else f"job_{title}"
         shape = ast.parse(f"async def {title}({variable}): pass", filename)
         function: Any = shape.body[0]
         if body.body:
@@ -231,10 +274,28 @@ def _parsed(magic: Callable[..., Any], line: str) -> Any:
     Raises:
         UsageError: it does not take these.
     """
+    parser: Any = magic.parser  # type: ignore[attr-defined] # `magic_arguments` added it
+    args, surplus = parser.parse_known_args(split_words(line))
+    surplus = [*(getattr(args, "job", None) or ()), *surplus]  # a job stands before the options, and was taken off
+    if surplus:
+        name = magic.__name__
+        do = "put a value that has spaces in quotes" if name in _OPTIONS else f"write %{name} alone"
+        message = f"{' '.join(surplus)!r:.80} is too much; {do}"
+        raise UsageError(message)
+    return args
+
+
+def _id_length(text: str) -> int:
+    """How long the agent's id is that a text begins with; 0 where it does not read as one."""
     try:
-        return parse_argstring(magic, line)
-    except ValueError as error:  # of the splitting into words
-        raise UsageError(f"the line cannot be split into words: {error}") from None
+        return take_word(text)[1]
+    except WorkbenchError:
+        return 0  # a parenthesis or quote that is never closed
+
+
+def _is_name(text: str) -> bool:
+    """Whether a variable can be called so."""
+    return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def _read(look: Callable[[], _T]) -> _T:
@@ -256,7 +317,7 @@ def split_fanout(line: str) -> tuple[str, str, str]:
     )
     variable, found, rest = line.strip().partition(" in ")
     variable = variable.strip()
-    if not found or not variable.isidentifier():
+    if not found or not _is_name(variable):
         message = f"write {usage}"
         raise UsageError(message)
     for end in [m.start() for m in _FIRST_OPTION.finditer(rest)] + [len(rest)]:

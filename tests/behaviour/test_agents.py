@@ -6,6 +6,7 @@ import asyncio
 import copy
 import enum
 import functools
+import math
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -251,6 +252,49 @@ def test_parameters_without_canonical_text_are_refused(session: wb.Session, valu
     """What has no text that equals only itself is refused when the client is made, and nothing is written."""
     with writes_nothing(session), pytest.raises(wb.AgentIdError):
         Counter.get(value)
+
+
+@wb.agent
+class Signed:
+    """Keeps a number with its sign."""
+
+    def __init__(self, plain: float, inside: list) -> None:  # type: ignore[type-arg]
+        self.numbers = [plain, *inside]
+
+    def signs(self) -> list[float]:
+        return [math.copysign(1, x) for x in self.numbers]
+
+
+def test_a_zero_has_one_sign_in_every_life(session: wb.Session) -> None:
+    """The constructor gets what the id's text says, 0.0 for -0.0, when the agent is made and when it is rebuilt."""
+    client = Signed.get(-0.0, [-0.0, -1.0])
+    assert client == Signed.get(0.0, [0.0, -1.0])
+    assert wb.run(client.signs()) == [1, 1, -1]
+    session.simulate_crash()
+    assert wb.run(client.signs()) == [1, 1, -1]
+
+
+@pytest.mark.parametrize("wrong", [7, 1.5, b"x", None, "x", "", uuid.UUID], ids=repr)
+def test_a_phantom_id_that_is_no_uuid_is_refused(session: wb.Session, wrong: Any) -> None:
+    """`get_phantom` and `fork` take a UUID or its text, and say so; nothing is written."""
+    wb.run(Counter.get("source").bump())
+    with writes_nothing(session):
+        with pytest.raises(wb.AgentIdError, match="UUID") as refused:
+            Counter.get_phantom(wrong, "p")
+        assert repr(wrong) in refused.value.what
+        assert refused.value.do
+        if wrong is not None:
+            with pytest.raises(wb.AgentIdError, match="UUID"):
+                wb.run(Counter.get("source").fork(at=2, phantom_id=wrong))
+
+
+def test_a_phantom_id_may_be_text(session: wb.Session) -> None:
+    """A UUID and each text that Python reads as that UUID name one phantom; a fork takes the text too."""
+    phantom = uuid.uuid4()
+    assert Counter.get_phantom(phantom, "p") == Counter.get_phantom(str(phantom), "p")
+    assert Counter.get_phantom(phantom, "p") == Counter.get_phantom(phantom.hex.upper(), "p")
+    wb.run(Counter.get("p").bump())
+    assert wb.run(Counter.get("p").fork(at=2, phantom_id=str(phantom))) == Counter.get_phantom(phantom, "p")
 
 
 def test_an_id_has_at_most_512_characters(session: wb.Session) -> None:

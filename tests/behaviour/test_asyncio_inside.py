@@ -510,3 +510,27 @@ def test_agents_run_on_the_sessions_thread_and_apart(session: wb.Session) -> Non
     [first, second] = seen
     assert first[0] == second[0] != threading.get_ident()
     assert first[1] is not second[1]
+
+
+def test_entries_name_the_users_line_also_in_library_tasks(session: wb.Session) -> None:
+    """What a library's coroutine asks for, as a task of its own, stands at the line that made the task."""
+
+    @wb.agent
+    class Tasks:
+        async def go(self, promise: wb.PromiseId) -> None:
+            await asyncio.gather(asyncio.sleep(0.001), asyncio.sleep(0.002))  # line 0
+            async with asyncio.TaskGroup() as group:
+                group.create_task(asyncio.wait_for(asyncio.sleep(0.001), 5))  # line 2
+            await wb.join([wb.await_promise_json(promise)])  # line 3
+            await wb.bounded(lambda _: asyncio.sleep(0.001), [1, 2], limit=1)  # line 4
+            await asyncio.wait_for(asyncio.shield(Child.get(1).delete()), 5)  # line 5
+
+    promise = wb.create_promise()
+    wb.complete_promise_json(promise, 1)
+    wb.run(Child.get(1).work())
+    wb.run(Tasks.get().go(promise))
+    asked = [x for x in session.oplog("Tasks()") if x.kind in ("TimerSet", "PromiseAwaited", "ControlMade")]
+    first = Tasks.go.__code__.co_firstlineno + 1  # type: ignore[attr-defined]
+    lines = [line for x in asked for place, _, line in [x.line.rpartition(":")] if place.endswith("_inside.py")]
+    assert len(lines) == len(asked) >= 8
+    assert {int(line) - first for line in lines} == {0, 2, 3, 4, 5}

@@ -309,6 +309,26 @@ def test_blocking_calls(session: wb.Session) -> None:
         wb.run(Blocker.get(1).wrong())
 
 
+def test_blocking_in_a_constructor(session: wb.Session) -> None:
+    """A constructor cannot wait: blocking forms are refused there, in words that fit, and the agent stays usable."""
+
+    @wb.agent
+    class Hasty:
+        def __init__(self, promise: str) -> None:
+            if promise:
+                wb.blocking_await_promise(wb.PromiseId.parse(promise))
+            else:
+                Echo.get(1).work.blocking(1)
+
+        def run(self) -> None: ...
+
+    for promise, name in (("", r"work\.blocking"), (str(wb.create_promise()), "blocking_await_promise")):
+        for _ in range(2):
+            with pytest.raises(wb.UnsupportedError, match=f"{name} in a constructor") as refused:
+                wb.run(Hasty.get(promise).run(), PATIENCE)
+            assert "__init__" in str(refused.value)
+
+
 @wb.agent
 class Slow:
     """Runs one call at a time, each until its promise is completed."""
@@ -456,6 +476,17 @@ def test_options_that_are_no_text_are_refused(session: wb.Session, options: dict
     """A key or a label that the store could not hold is refused before anything is written."""
     with writes_nothing(session), pytest.raises(wb.AgentTypeError):
         Echo.get().echo.with_options(**options)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["x", True, [1], float("nan"), float("inf"), 10**400, 1e10], ids=lambda w: repr(w)[:9]
+)
+def test_a_timeout_that_is_none_is_refused(session: wb.Session, wrong: Any) -> None:
+    """A timeout is a number of seconds that a clock can count: else `with_options` says what it got and what to do."""
+    with pytest.raises(wb.AgentTypeError, match="timeout=") as refused:
+        Echo.get().echo.with_options(timeout=wrong)
+    assert refused.value.why
+    assert refused.value.do
 
 
 def test_a_call_is_made_when_awaited_and_once(session: wb.Session) -> None:

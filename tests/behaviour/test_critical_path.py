@@ -120,6 +120,46 @@ def test_the_path_of_a_fork(session: wb.Session) -> None:
 
 
 @wb.agent
+class Splitter:
+    """Forks, and its forks fork."""
+
+    def __init__(self, name: str = "s") -> None:
+        self.name = name
+
+    async def split(self) -> None:
+        for _ in range(2):
+            wb.fork()
+        await asyncio.sleep(4)
+
+    async def later(self) -> None:
+        Worker.get(9).nap.schedule(1, 2)
+        await asyncio.sleep(4)
+
+
+def test_forks_ran_in_parallel(session: wb.Session) -> None:
+    """Forks run the same invocation, forks of forks too: each of them names all, and none that came later."""
+    wb.run(Splitter.get().split(), PATIENCE)
+    wb.run(session.at_rest(), PATIENCE)
+    family = {a.agent_id for a in session.agents()}
+    assert len(family) == 4
+    for agent in family:
+        path = session.critical_path(agent)
+        assert (path.most, [(o.seconds, set(o.agents)) for o in path.parallel]) == (4, [(4.0, family)])
+    wb.run(Splitter.get().fork(at=2), PATIENCE)
+    wb.run(session.at_rest(), PATIENCE)
+    assert len(session.agents()) == 8
+    assert {name for o in session.critical_path(Splitter.get()).parallel for name in o.agents} == family
+
+
+def test_what_was_scheduled_ran_in_parallel(session: wb.Session) -> None:
+    """A call that the invocation scheduled is at work under it once it comes due."""
+    wb.run(Splitter.get().later(), PATIENCE)
+    path = session.critical_path(Splitter.get())
+    one, both = ('Splitter("s")',), ('Splitter("s")', "Worker(9)")
+    assert [(o.seconds, o.agents) for o in path.parallel] == [(1.0, one), (2.0, both), (1.0, one)]
+
+
+@wb.agent
 class Planner:
     """Does what a plan says: naps, calls, one after the other or at once, help by promises."""
 

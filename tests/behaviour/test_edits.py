@@ -121,6 +121,21 @@ def updates(session: wb.Session, agent: str = 'Shop("a")') -> list[bool]:
     return [body.fits for body in bodies(session, agent, e.AgentUpdated)]
 
 
+def told_as_pinned(session: wb.Session, agent: str = 'Shop("a")') -> bool:
+    """Whether an agent is said to keep its old code, in its row and in what `why` tells."""
+    note = next(a.note for a in session.agents() if a.agent_id == agent)
+    pinned = [link for link in session.why(agent).links if link.kind == "pinned"]
+    assert (note == "keeps its old code") == bool(pinned)
+    return bool(pinned)
+
+
+def forget_shops() -> None:
+    """As in a process that never had the class."""
+    registry._types.pop("Shop")
+    for known in [key for key in registry._earlier if key[0] == "Shop"]:
+        del registry._earlier[known]
+
+
 @pytest.fixture
 def shop(session: wb.Session) -> Any:
     """A shop that sold twice, from the first version of the cell."""
@@ -176,6 +191,7 @@ def test_an_edit_that_does_not_fit(
     assert updates(session) == [False]
     assert "keeps the code it has" in caplog.text
     assert [a.status for a in session.agents() if a.agent_id == 'Shop("a")'] == ["idle"]
+    assert told_as_pinned(session)
     made = new.get("b") if "place" not in edited(edit) else new.get("b", "here")
     assert wb.run(made.version()) == 1
     assert updates(session, str(made.agent_id)) == []
@@ -186,8 +202,10 @@ def test_the_old_code_back_again(session: wb.Session, shop: Any) -> None:
     run_cell(edited(DIFFERS["another result"]))
     wb.run(shop.sell(3))
     run_cell(CELL)
+    assert not told_as_pinned(session)
     assert wb.run(shop.sell(4)) == 100
     assert updates(session) == [False]
+    assert not told_as_pinned(session)
 
 
 def test_an_agent_that_waits_moves_to_new_code(session: wb.Session) -> None:
@@ -241,24 +259,53 @@ def test_the_ways_out(session: wb.Session, shop: Any) -> None:
     assert wb.run(shop.sell(2)) == 21
 
 
-def test_in_another_process_there_is_no_old_code(opened: Opener, tmp_path: Path) -> None:
-    """The stored source is never run: an agent that does not fit stops, and only it, with what to do."""
+def test_in_another_process_there_is_no_old_code(opened: Opener, tmp_path: Path, caplog: Any) -> None:
+    """The stored source is never run: an agent that does not fit stops, and only it, with what to do.
+
+    Nothing says that it keeps code which is not there.
+    """
     first = opened(tmp_path / "s.db")
     shop = run_cell(CELL)
     for name in ("a", "b"):
         assert wb.run(shop.get(name).sell(1)) == 10
     wb.run(shop.get("c").version())
     first.close()
-    registry._earlier.clear()
-    registry._types.pop("Shop")
-    opened(tmp_path / "s.db")
+    forget_shops()
+    session = opened(tmp_path / "s.db")
     new = run_cell(edited(DIFFERS["another argument"]))
     with pytest.raises(wb.DivergenceError, match="index") as caught:
         wb.run(new.get("a").sell(1))
+    assert updates(session) == [False]
+    assert [a.status for a in session.agents() if a.agent_id == 'Shop("a")'] == ["failed"]
+    assert not told_as_pinned(session)
+    assert [link.kind for link in session.why('Shop("a")').links] == ["diverged"]
+    assert "keeps the code" not in caplog.text
     assert caught.value.agent == 'Shop("a")'
     assert "revert" in caught.value.do
     assert wb.run(new.get("c").version()) == 1
     assert wb.run(new.get("new").sell(1)) == 20
+
+
+def test_code_is_kept_as_long_as_the_process(opened: Opener, tmp_path: Path) -> None:
+    """An agent that kept its code is told so by a reader too, not by a later process, and never once it has failed."""
+    path = tmp_path / "s.db"
+    with opened(path) as session:
+        shop = run_cell(CELL).get("a")
+        wb.run(shop.sell(1))
+        run_cell(edited(DIFFERS["another argument"]))
+        wb.run(shop.sell(1))
+        assert told_as_pinned(session)
+    with opened(path, read_only=True) as reader:
+        assert told_as_pinned(reader)
+    forget_shops()
+    with opened(path) as session:
+        new = run_cell(edited(DIFFERS["another argument"]))
+        assert not told_as_pinned(session)
+        with pytest.raises(wb.DivergenceError):
+            wb.run(new.get("a").sell(1))
+        assert not told_as_pinned(session)
+    with opened(path, read_only=True) as reader:
+        assert not told_as_pinned(reader)
 
 
 def test_the_source_is_kept(session: wb.Session, shop: Any) -> None:

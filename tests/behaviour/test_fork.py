@@ -471,6 +471,29 @@ def test_an_error_in_a_fork_is_its_own(either: wb.Session) -> None:
         wb.run(either.result(fork))
 
 
+def test_a_fork_without_room_in_its_id_is_refused_on_replay_too(session: wb.Session) -> None:
+    """An id that leaves no room for a phantom id cannot be forked; the agent goes on, after a crash as well."""
+
+    @wb.agent
+    class Long:
+        def __init__(self, title: str) -> None:
+            self.n = 0
+
+        async def split(self) -> None:
+            wb.fork()
+
+        async def count(self) -> int:
+            self.n += 1
+            return self.n
+
+    long = Long.get("t" * 490)
+    with pytest.raises(wb.AgentIdError):
+        wb.run(long.split())
+    assert wb.run(long.count()) == 1
+    session.simulate_crash()
+    assert wb.run(long.count()) == 2
+
+
 def test_fork_outside_an_agent(session: wb.Session) -> None:
     """In a cell there is nothing to fork: a clear error, and no entry."""
     with pytest.raises(wb.NotInAgentError, match="fork"):

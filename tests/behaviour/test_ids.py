@@ -53,6 +53,49 @@ def test_equal_dicts_have_equal_text(items: dict[str, int]) -> None:
     assert str(wb.AgentId("A", (items,))) == str(wb.AgentId("A", (backwards,)))
 
 
+ZEROS = st.recursive(
+    st.sampled_from([0.0, -0.0, 1.5]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+def _signless(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_signless(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _signless(item) for key, item in value.items()}
+    return value + 0.0
+
+
+@given(st.lists(ZEROS, max_size=3))
+def test_zeros_have_one_text(parameters: list[Any]) -> None:
+    """-0.0 equals 0.0, so both are written 0.0 at any depth; the parameters are what the text says, with its sign."""
+    agent_id = wb.AgentId("A", tuple(parameters))
+    assert str(agent_id) == str(wb.AgentId("A", tuple(_signless(parameters))))
+    assert "-0.0" not in str(agent_id)
+    assert repr(agent_id.parameters) == repr(wb.AgentId.parse(str(agent_id)).parameters)
+
+
+@pytest.mark.parametrize("text", ["W(-0.0)", "W([-0.0])", 'W({"a":[-0.0]})', "W(-0.0e3)"])
+def test_a_zero_with_a_sign_parses(text: str) -> None:
+    """A text that holds -0.0 parses, and names the agent of 0.0."""
+    assert wb.AgentId.parse(text) == wb.AgentId.parse(text.replace("-0.0e3", "0.0").replace("-0.0", "0.0"))
+
+
+@pytest.mark.parametrize("wrong", [7, 1.5, b"x", "x", str(uuid4()), ()], ids=lambda w: type(w).__name__)
+def test_what_is_no_uuid_is_no_phantom_id(wrong: Any) -> None:
+    """An id's phantom is a UUID or none: anything else is refused with what, why and what to do."""
+    for make in (wb.AgentId("W").with_phantom, lambda x: wb.AgentId("W", (), x)):
+        with pytest.raises(wb.AgentIdError, match="UUID") as refused:
+            make(wrong)
+        assert repr(wrong) in refused.value.what
+        assert refused.value.why
+        assert refused.value.do
+    with pytest.raises(wb.AgentIdError, match="None"):
+        wb.AgentId("W").with_phantom(None)  # type: ignore[arg-type]
+
+
 @given(st.text(max_size=60))
 def test_any_text_parses_or_is_refused(text: str) -> None:
     """Parsing never does anything but return an id or raise `AgentIdError`."""

@@ -206,6 +206,52 @@ def test_a_job_inside_an_agent(session: wb.Session) -> None:
     assert wb.run(Nested.get().total(["abc"])) == 3
 
 
+def test_a_named_job_inside_an_agent_is_done_once(session: wb.Session) -> None:
+    """As from a cell: joined by the same items, refused over others, run anew by `again`; and all of it replays."""
+    calls: list[int] = []
+
+    def work(item: int) -> int:
+        calls.append(item)
+        return item * item
+
+    @wb.agent
+    class Boss:
+        async def go(self, items: list[int], *, again: bool = False) -> list[int]:
+            return list(await wb.fan_out(work, items, name="nightly", again=again))
+
+    for times in (1, 2):
+        assert wb.run(Boss.get().go([1, 2])) == [1, 4]
+        assert calls == [1, 2], times
+    with pytest.raises(wb.JobConflictError, match="again=True"):
+        wb.run(Boss.get().go([5, 6, 7]))
+    assert wb.run(Boss.get().go([3], again=True)) == [9]
+    session.simulate_crash()
+    assert wb.run(Boss.get().go([3])) == [9]
+    assert wb.run(wb.fan_out(work, [3], name="nightly")) == [9]
+    assert calls == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("session")
+def test_results_of_a_job_are_a_value() -> None:
+    """An agent returns what a fan-out gave it, and another takes it: as it is, with its items."""
+
+    def double(item: int) -> int:
+        return 2 * item
+
+    @wb.agent
+    class Boss:
+        async def go(self) -> list[int]:
+            results: list[int] = await wb.fan_out(double, [1, 2])
+            return results
+
+        async def take(self, results: wb.FanOutResults) -> list[Any]:
+            return [results.ok, results.failed, results.items]
+
+    results = wb.run(Boss.get().go())
+    assert results == [2, 4]
+    assert wb.run(Boss.get().take(results)) == [[2, 4], [], [1, 2]]
+
+
 @pytest.mark.parametrize(
     ("target", "options", "message"),
     [

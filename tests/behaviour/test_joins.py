@@ -59,10 +59,10 @@ def program(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
 _openers: set[asyncio.Future[None]] = set()
 
 
-async def _open(go: wb.PromiseId) -> None:
+async def _open(go: wb.PromiseId, payload: bytes = b"") -> None:
     for _ in range(5):
         await asyncio.sleep(0)
-    wb.complete_promise(go, b"")
+    wb.complete_promise(go, payload)
 
 
 def runs(*specs: tuple[float, str]) -> list[Any]:
@@ -374,6 +374,119 @@ async def nested(depth: int) -> Any:
 def test_fan_ins_nest(perform: Callable[..., Any]) -> None:
     """Joins of races of joins give what their parts give."""
     assert perform(nested, 2) == [[0, 0, [0]], [0, 0, [0]], [[0, 0, [0]]]]
+
+
+@program
+async def standing_twice(verb: str) -> list[Any]:
+    call = asyncio.ensure_future(Racer.get(1).run(0.05))
+    given = getattr(wb, verb)([call, Racer.get(2).run(0.1), call])
+    return [x async for x in given] if verb == "as_completed" else await given
+
+
+@pytest.mark.parametrize(
+    ("verb", "result"),
+    [("join", [1, 2, 1]), ("try_join", [1, 2, 1]), ("race", 1), ("race_ok", 1), ("as_completed", [1, 1, 2])],
+)
+def test_a_begun_call_may_stand_twice(perform: Callable[..., Any], verb: str, result: Any) -> None:
+    """A call that was begun may stand in a fan-in more than once: its result stands in each of its places."""
+    assert perform(standing_twice, verb) == result
+
+
+@program
+async def sharing(promise: wb.PromiseId, verb: str, go: wb.PromiseId) -> list[Any]:
+    call, kept = asyncio.ensure_future(Racer.get(1).hold(promise)), asyncio.ensure_future(wb.await_promise(promise))
+    joins = [asyncio.ensure_future(getattr(wb, verb)([call, kept, Racer.get(n).run(0.01)])) for n in (2, 3)]
+    await _open(go, b"go")
+    first = await wb.join([call, kept, call])
+    return [first, *[await join for join in joins], await wb.join([kept, call])]
+
+
+SHARED = [[1, b"go", 1], [1, b"go", 2], [1, b"go", 3], [b"go", 1]]
+
+
+@pytest.mark.parametrize("verb", ["join", "try_join"])
+def test_joins_may_share_what_was_begun(perform: Callable[..., Any], verb: str) -> None:
+    """A call and a promise wait that several joins hold bring all of them to their ends, those that come later too."""
+    promise = wb.create_promise()
+    assert perform(sharing, promise, verb, promise) == SHARED
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_joins_that_share_survive_a_crash(session: wb.Session, late: bool) -> None:  # noqa: FBT001
+    """A crash while joins wait for the same call, and one when they have ended, change nothing."""
+    promise = wb.create_promise()
+    waiting = Runner.get().run("sharing", promise, "join", wb.create_promise())
+    answer = waiting.submit()
+    wb.run(session.at_rest(), PATIENCE)
+    if not late:
+        session.simulate_crash()
+    wb.complete_promise(promise, b"go")
+    if late:
+        wb.run(session.at_rest(), PATIENCE)
+        session.simulate_crash()
+    assert answer.result(PATIENCE) == SHARED
+    assert wb.run(Racer.get(1).ran()) == 1
+
+
+@program
+async def giving_up_a_share(promise: wb.PromiseId) -> list[str]:
+    call = asyncio.ensure_future(Racer.get(1).hold(promise))
+    first, second, third = (
+        asyncio.ensure_future(wb.join(calls, return_exceptions=True))
+        for calls in ([call, call], [Racer.get(2).run(0.1), call], [call])
+    )
+    await asyncio.sleep(0.01)
+    first.cancel()
+    ends = await asyncio.gather(first, second, third, return_exceptions=True)
+    wb.complete_promise(promise, b"")
+    return [
+        type(end).__name__ if isinstance(end, BaseException) else ",".join(type(x).__name__ for x in end)
+        for end in ends
+    ]
+
+
+def test_cancelling_one_of_two_joins_ends_the_other(perform: Callable[..., Any]) -> None:
+    """Cancelling a join cancels its calls; another that holds one of them ends too, with that in its place."""
+    ends = perform(giving_up_a_share, wb.create_promise())
+    assert ends == ["CancelledError", "int,CancelledError", "CancelledError"]
+
+
+@program
+async def shared_iterator(count: int, consumers: int) -> list[Any]:
+    iterator = wb.as_completed(runs(*[(0.01 * n, "") for n in range(count)]))
+
+    async def consume() -> list[int]:
+        return [x async for x in iterator]
+
+    return await asyncio.wait_for(asyncio.gather(*(consume() for _ in range(consumers))), PATIENCE)
+
+
+@pytest.mark.parametrize(("count", "consumers"), [(2, 2), (7, 3), (1, 4), (0, 2), (3, 1)])
+def test_several_tasks_iterate_over_one(perform: Callable[..., Any], count: int, consumers: int) -> None:
+    """Each result of `as_completed` goes to one of the tasks that iterate, and all of them come to their ends."""
+    shares = perform(shared_iterator, count, consumers)
+    assert len(shares) == consumers
+    assert all(share == sorted(share) for share in shares)
+    assert sorted(x for share in shares for x in share) == list(range(count))
+
+
+@program
+async def a_consumer_leaves(promise: wb.PromiseId) -> list[Any]:
+    iterator = wb.as_completed([Racer.get(0).hold(promise), Racer.get(1).run(0.05)])
+    leaving, staying = (asyncio.ensure_future(anext(iterator)) for _ in range(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    first = await staying
+    third = asyncio.ensure_future(anext(iterator, "no more"))
+    await asyncio.sleep(0.01)
+    await iterator.aclose()
+    wb.complete_promise(promise, b"")
+    return [first, await third, leaving.cancelled(), await anext(iterator, "no more")]
+
+
+def test_a_consumer_that_leaves_takes_nothing_with_it(perform: Callable[..., Any]) -> None:
+    """A task that is cancelled while it waits for the next result leaves it to the others; `aclose` ends who waits."""
+    assert perform(a_consumer_leaves, wb.create_promise()) == [1, "no more", True, "no more"]
 
 
 def test_losers_leave_no_noise(session: wb.Session, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,9 @@
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Idempotency keys: an equal key joins one invocation, whenever and from wherever; queued ones are cancelled by key."""
 
+import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,24 @@ class Till:
     async def hold(self, promise: wb.PromiseId) -> bytes:
         payload: bytes = await wb.await_promise(promise)
         return payload
+
+    async def give_up(self, other: str) -> None:
+        asyncio.ensure_future(Till.get(other).pay.with_options(key="k")(5)).cancel()
+
+    async def ask_for(self, other: str) -> None:
+        Till.get(other).pay.with_options(key="k").trigger(5)
+
+    async def hold_and_join(self, promise: wb.PromiseId, other: str) -> str:
+        await wb.await_promise(promise)
+        try:
+            await Till.get(other).pay.with_options(key="k")(5)
+        except wb.DeadlockError:
+            return "refused"
+        return "paid"
+
+    async def hold_for(self, other: str, promise: wb.PromiseId) -> str:
+        answer: str = await Till.get(other).hold_and_join(promise, self.name)
+        return answer
 
     async def pay_twice(self, other: str) -> list[int]:
         method = Till.get(other).pay.with_options(key="once")
@@ -102,6 +122,74 @@ def test_an_equal_key_joins_a_running_and_a_pending_invocation(either: wb.Sessio
     wb.complete_promise(promise, b"x")
     assert first.result(10) == second.result(10) == b"x"
     assert [future.result(10) for future in queued] == [3, 3]
+    assert ran == ["t"]
+
+
+OWNERS: dict[str, Callable[[wb.Session], object]] = {
+    "a cell that waits": lambda _: Till.get("t").pay.with_options(key="k")(5).submit(),
+    "a cell's trigger": lambda _: Till.get("t").pay.with_options(key="k").trigger(5),
+    "an agent's trigger": lambda _: wb.run(Till.get("other").ask_for("t")),
+    "a schedule": lambda _: Till.get("t").pay.with_options(key="k").schedule(-1, 5),
+}
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+@pytest.mark.parametrize("by", ["an agent", "a cell"])
+def test_who_joins_and_gives_up_takes_nothing_from_others(session: wb.Session, owner: str, by: str) -> None:
+    """A queued invocation that somebody else wants done is done, whoever joined it by its key and gave up."""
+    promise = wb.create_promise()
+    busy = begun(session, T, Till.get("t").hold(promise))
+    OWNERS[owner](session)
+    until(lambda: session.agents(name=T)[0].queued == 1)
+    if by == "an agent":
+        wb.run(Till.get("quitter").give_up("t"))
+    else:
+        joined = Till.get("t").pay.with_options(key="k")(5).submit()
+        session.agents()
+        joined.cancel()
+    session.agents()
+    wb.complete_promise(promise, b"x")
+    assert busy.result(10) == b"x"
+    wb.run(session.at_rest())
+    assert ran == ["t"]
+
+
+def test_a_trigger_that_joins_keeps_what_the_first_gives_up(session: wb.Session) -> None:
+    """The trigger came second, by the same key: it is done."""
+    promise = wb.create_promise()
+    busy = begun(session, T, Till.get("t").hold(promise))
+    first = Till.get("t").pay.with_options(key="k")(5).submit()
+    Till.get("t").pay.with_options(key="k").trigger(5)
+    first.cancel()
+    session.agents()
+    wb.complete_promise(promise, b"x")
+    assert busy.result(10) == b"x"
+    wb.run(session.at_rest())
+    assert ran == ["t"]
+
+
+def test_a_refused_call_takes_nothing_from_who_triggered(session: wb.Session) -> None:
+    """A call that would close a cycle is refused; the invocation that it would have joined by its key is done."""
+    promise = wb.create_promise()
+    waiting = begun(session, T, Till.get("t").hold_for("other", promise))
+    Till.get("t").pay.with_options(key="k").trigger(5)
+    wb.complete_promise(promise, b"x")
+    assert waiting.result(10) == "refused"
+    wb.run(session.at_rest())
+    assert ran == ["t"]
+
+
+def test_a_cells_call_goes_on_in_the_next_session(opened: Opener, tmp_path: Path) -> None:
+    """A call that a cell of an earlier process made is done, also when an agent joined it and gave up."""
+    first = opened(tmp_path / "s.db")
+    promise = wb.create_promise()
+    begun(first, T, Till.get("t").hold(promise))
+    Till.get("t").pay.with_options(key="k")(5).submit()
+    first.close()
+    second = opened(tmp_path / "s.db")
+    wb.run(Till.get("quitter").give_up("t"))
+    wb.complete_promise(promise, b"x")
+    wb.run(second.at_rest())
     assert ran == ["t"]
 
 
@@ -205,6 +293,31 @@ def test_an_ephemeral_invocation_with_an_old_key_does_not_run_again(either: wb.S
     with pytest.raises(KeyError):
         wb.run(Brief.get("b").fail.with_options(key="f")())
     assert ran == ["b", "b"]
+
+
+def test_a_schedule_of_an_ephemeral_agent_comes(either: wb.Session) -> None:
+    """At its time there is an instance for it, as for a call."""
+    Brief.get("b").count.schedule(-1)
+    wb.run(either.at_rest())
+    assert ran == ["b"]
+    assert [agent.status for agent in either.agents(name="Brief*")] == ["exited"]
+
+
+def test_an_ephemeral_invocation_that_was_withdrawn_may_come_again(session: wb.Session) -> None:
+    """A key whose queued invocation was given up is free: the next call with it runs."""
+    count = Brief.get("b").count.with_options(key="k")
+
+    @wb.agent
+    class Quick:
+        """Calls and gives up in one breath, before anybody else is served."""
+
+        async def quit(self) -> None:
+            asyncio.ensure_future(count()).cancel()
+
+    wb.run(Quick.get().quit())
+    assert ran == []
+    assert wb.run(count(), 10) == wb.run(count(), 10) == 1
+    assert ran == ["b"]
 
 
 def test_ephemeral_invocations_do_not_wait_for_each_other(either: wb.Session) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,27 @@ class Report:
     name: str
     scores: list[int]
     when: datetime | None = None
+
+
+@dataclass
+class Reading:
+    celsius: Any
+
+
+@dataclass(eq=False)
+class Proud:
+    """Compares itself with its own kind only."""
+
+    n: int | None
+
+    def __eq__(self, other: object) -> bool:
+        return self.n == other.n
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Colour(Enum):
+    RED = "red"
 
 
 @wb.agent
@@ -175,6 +197,48 @@ def test_json_that_cannot_be_made_writes_nothing(session: wb.Session, value: obj
     with writes_nothing(session), pytest.raises(wb.EncodingError):
         wb.complete_promise_json(promise, value)
     assert wb.promise_state(promise) == "pending"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (float("nan"), "value: NaN and infinity"),
+        ([1, {"a b": (2, float("inf"))}], r"value\[1\]\['a b'\]\[1\]: NaN"),
+        (Reading(-float("inf")), r"value\['celsius'\]: NaN"),
+        ({"x": None, "y": [frozenset([float("nan")])]}, r"value\['y'\]\[0\]\[0\]: NaN"),
+        ({1: "a", "1": "b"}, 'two keys of one dict are "1"'),
+        ([{date(2024, 1, 2): 1, "2024-01-02": {}}], 'two keys of one dict are "2024-01-02"'),
+        (Reading({Colour.RED: 1, "red": 2}), 'two keys of one dict are "red"'),
+    ],
+)
+def test_json_that_would_be_read_as_another_value(either: wb.Session, value: object, told: str) -> None:
+    """NaN, infinity and keys that are the same in JSON are refused with their place, and the promise stays pending."""
+    promise = wb.create_promise()
+    with writes_nothing(either), pytest.raises(wb.EncodingError, match=told) as refused:
+        wb.complete_promise_json(promise, value)
+    assert refused.value.do
+    assert wb.promise_state(promise) == "pending"
+    assert wb.complete_promise_json(promise, "ok")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, None),
+        ({"a": None, "b": "null", "c": [None, 1.5, -0.0, 1e300, 2**70]}, Any),
+        ({1: None, 2: "1"}, dict[int, str | None]),
+        ({"1": {"1": {}}, "2": [{"1": 1}, {"1": 2}]}, Any),
+        ((None, {1.5: ("x",)}), tuple[None, dict[float, tuple[str]]]),
+        ([Report("null", [], None)], list[Report]),
+        ([Proud(None), Proud(1)], list[Proud]),
+        ({Colour.RED: {"red": None}}, dict[Colour, dict[str, None]]),
+    ],
+)
+def test_json_that_comes_back_equal(either: wb.Session, value: object, kind: Any) -> None:
+    """What looks like it, and loses nothing, is sent and comes back equal."""
+    promise = wb.create_promise()
+    assert wb.complete_promise_json(promise, value)
+    assert wb.blocking_await_promise_json(promise, kind) == value
 
 
 @pytest.mark.parametrize("data", [5, None, ["x"], object()], ids=repr)

@@ -157,6 +157,25 @@ def test_whatever_writes_is_refused(store: Path, opened: Opener, name: str) -> N
     assert store.read_bytes() == before
 
 
+def test_promises_are_read(opened: Opener, tmp_path: Path) -> None:
+    """The state of a promise and the payload of a completed one can be had; to wait for one is refused in words."""
+    path = tmp_path / "a.db"
+    with opened(path):
+        done, pending = wb.create_promise(), wb.create_promise()
+        wb.complete_promise_json(done, {"n": 1})
+    with opened(path, read_only=True) as reader:
+        assert wb.session() is reader
+        assert [wb.promise_state(p) for p in (done, pending)] == ["completed", "pending"]
+        assert wb.run(wb.await_promise(done)) == wb.blocking_await_promise(done) == b'{"n":1}'
+        assert wb.run(wb.await_promise_json(done)) == wb.blocking_await_promise_json(done) == {"n": 1}
+        with pytest.raises(wb.StoreReadOnlyError, match=r"it is pending.* wb\.start\(path\)"):
+            wb.blocking_await_promise(pending)
+        unknown = wb.PromiseId(done.agent, done.incarnation, 99)
+        for look in (wb.promise_state, wb.blocking_await_promise):
+            with pytest.raises(wb.PromiseNotFound):
+                look(unknown)
+
+
 def test_results_are_read(store: Path, opened: Opener) -> None:
     """What an agent's last invocation came to is there, an error too; an agent that there is not has none."""
     with opened(store, read_only=True) as reader:

@@ -200,11 +200,21 @@ def test_handles_are_found_again(opened: Opener) -> None:
     assert [h.agent_id for h in session.schedules('Bell("a")')] == []
 
 
-@pytest.mark.parametrize("wrong", ["tomorrow", None, True, float("nan"), 1e300, [1]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "tomorrow", None, True, float("nan"), 1e300, [1], 10**400, timedelta.max,
+        datetime.min, datetime.max,  # noqa: DTZ901 - times without a zone may come too
+        datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC),
+    ],
+    ids=lambda w: repr(w)[:40],
+)  # fmt: skip
 def test_a_time_that_is_none_is_refused(session: wb.Session, wrong: Any) -> None:
     """What is no time is refused with what to pass, and nothing is written."""
-    with writes_nothing(session), pytest.raises(wb.AgentTypeError):
+    with writes_nothing(session), pytest.raises(wb.AgentTypeError, match="schedule at") as refused:
         Bell.get("a").ring.schedule(wrong)
+    assert refused.value.why
+    assert refused.value.do
 
 
 def test_an_agent_whose_class_is_undefined_gets_it_later(opened: Opener, tmp_path: Path) -> None:

@@ -467,3 +467,32 @@ def test_a_session_of_its_own_for_each_thread_of_work(opened: Opener, tmp_path: 
     assert wb.run(second.result("Chain()"), PATIENCE) == 1
     assert [a.agent_id for a in first.agents()] == ["Keeper(2)"]
     assert [a.agent_id for a in second.agents()] == ["Chain()", "Keeper(1)"]
+
+
+def test_steps_act_in_their_agents_session(opened: Opener, tmp_path: Path) -> None:
+    """What a step calls and completes is in the store of its agent, also when another became the default meanwhile."""
+    opened(tmp_path / "a.db")
+    go = threading.Event()
+
+    def approve(promise: wb.PromiseId) -> bool:
+        go.wait(PATIENCE)
+        wb.run(Keeper.get(1).bump())
+        return wb.complete_promise(promise, b"yes")
+
+    async def approve_too(promise: wb.PromiseId) -> bool:
+        await Keeper.get(1).bump()
+        return wb.complete_promise(promise, b"yes")
+
+    @wb.agent
+    class Approver:
+        async def run(self) -> list[Any]:
+            promises = [wb.create_promise(), wb.create_promise()]
+            done = [await wb.step(approve, promises[0]), await wb.step(approve_too, promises[1])]
+            return [*done, *await wb.join(map(wb.await_promise, promises))]
+
+    Approver.get().run.trigger()
+    first, second = wb.session(), opened(tmp_path / "b.db")
+    go.set()
+    assert wb.run(first.result("Approver()"), PATIENCE) == [True, True, b"yes", b"yes"]
+    assert [a.agent_id for a in first.agents()] == ["Approver()", "Keeper(1)"]
+    assert second.agents() == []

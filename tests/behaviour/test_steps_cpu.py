@@ -3,6 +3,7 @@
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Steps with `cpu=True`: other processes, what travels to them and back, how they die, and that none is left over."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -231,6 +232,61 @@ def test_coroutines_are_refused(session: wb.Session) -> None:
 
     with pytest.raises(wb.AgentTypeError, match="coroutine function"):
         wb.step(later, cpu=True)
+
+
+def call_an_agent(promise: wb.PromiseId) -> object:
+    @wb.agent
+    class Other:
+        def work(self) -> None: ...
+
+    return wb.run(Other.get().work())
+
+
+def with_a_caught_error(promise: wb.PromiseId) -> object:
+    """A default session that was refused once is refused again."""
+    with contextlib.suppress(wb.SessionError):
+        wb.session()
+    return wb.promise_state(promise)
+
+
+def count_agents(path: str) -> int:
+    with wb.start(path, read_only=True) as reader:
+        return len(reader.agents())
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        call_an_agent,
+        with_a_caught_error,
+        lambda promise: wb.complete_promise(promise, b"x"),
+        lambda _: wb.create_promise(),
+        lambda _: wb.session().agents(),
+        lambda _: wb.start("other.db"),
+        lambda _: wb.start(":memory:"),
+    ],
+)
+def test_a_session_is_refused(
+    session: wb.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fn: Callable[[wb.PromiseId], object]
+) -> None:
+    """The function has no session: asking for one says so and what to do, and no store is begun by the way."""
+    monkeypatch.chdir(tmp_path)
+    promise = wb.create_promise()
+
+    use(fn, promise, retry=1)
+    name, text = wb.run(Cruncher.get().caught(), PATIENCE)
+    assert name == "SessionError"
+    assert "it runs in a process of its own" in text
+    assert "Compute there and return" in text
+    assert list(tmp_path.iterdir()) == []
+    assert wb.promise_state(promise) == "pending"
+
+
+def test_a_store_may_be_read(opened: Callable[..., wb.Session], tmp_path: Path) -> None:
+    """To read a store is computing too: the function may open one to read only."""
+    opened(tmp_path / "a.db")
+    use(count_agents, str(tmp_path / "a.db"))
+    assert wb.run(Cruncher.get().run(), PATIENCE) == 1
 
 
 def chat() -> str:

@@ -162,6 +162,50 @@ def test_revert_into_an_invocation_runs_it_on_from_there(either: wb.Session) -> 
     assert wb.run(Counter.get("c").look()) == [100, ["before", "told"]]
 
 
+def test_what_runs_on_after_a_revert_draws_anew(opened: Opener) -> None:
+    """Taken back to the middle of an invocation, an agent gets new phantoms, keys and chance, also after a crash."""
+    session = opened(":memory:")
+    looked: list[str] = []
+
+    def look(item: str) -> str:
+        looked.append(item)
+        return item
+
+    @wb.agent
+    class Drawer:
+        async def go(self, gate: wb.PromiseId) -> list[Any]:
+            early = wb.random()
+            await wb.await_promise(gate)
+            fresh = await Counter.new_phantom("x").add(1)
+            async with wb.atomically():
+                in_region = await Counter.get("region").add(1)
+            await wb.fan_out(look, ["a"])
+            return [early, fresh, in_region, wb.idempotency_key(), str(wb.uuid4())]
+
+    gate = wb.create_promise()
+    running = begun(session, "Drawer()", Drawer.get().go(gate))
+    at = index_of(session, "Drawer()", "PromiseAwaited")
+    wb.complete_promise(gate, b"")
+    first = running.result(10)
+    wb.run(Drawer.get().revert(to=at))
+    wb.run(session.at_rest())
+    second = wb.run(session.result("Drawer()"))
+    assert second[0] == first[0]
+    assert [second[1], second[2], looked] == [1, 2, ["a", "a"]]
+    assert not set(first[3:]) & set(second[3:])
+    session.simulate_crash()
+    wb.run(session.at_rest())
+    assert wb.run(session.result("Drawer()")) == second
+    assert wb.run(Drawer.get().status()) == "idle"
+    wb.run(Drawer.get().go(gate))  # replays all of it first
+    assert wb.run(Drawer.get().status()) == "idle"
+    wb.run(Drawer.get().revert(to=at))
+    wb.run(session.at_rest())
+    third = wb.run(session.result("Drawer()"))
+    assert [third[0], third[1]] == [first[0], 1]
+    assert not set(third[3:]) & {*first[3:], *second[3:]}
+
+
 def test_the_caller_of_a_dropped_invocation_hears_of_it(either: wb.Session) -> None:
     """Who awaits an invocation that is taken back gets `AgentRevertedError`; what is queued is served."""
     promise = wb.create_promise()

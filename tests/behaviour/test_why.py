@@ -266,6 +266,50 @@ def test_a_promise_that_nobody_can_complete(either: wb.Session) -> None:
     assert wb.run(either.result(Boss.get().agent_id), PATIENCE) == b"rescued"
 
 
+def test_a_promise_that_a_step_carried_outside(either: wb.Session) -> None:
+    """An id that a step may have put in a mail is not out of reach, and it says which step; one made later is."""
+    outbox: list[str] = []
+
+    @wb.agent
+    class Order:
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        async def approve(self) -> bytes:
+            promise = wb.create_promise()
+            await wb.step(outbox.append, str(promise))
+            return await wb.await_promise(promise)
+
+        async def hope(self) -> bytes:
+            await wb.step(plain, 1)
+            return await wb.await_promise(wb.create_promise())
+
+        async def halves(self) -> bytes:
+            promise = wb.create_promise()
+            match wb.fork():
+                case wb.Forked():
+                    await wb.step(outbox.append, str(promise))
+                case _:
+                    pass
+            return await wb.await_promise(promise)
+
+    for order, method in enumerate(("approve", "hope", "halves")):
+        getattr(Order.get(order), method).trigger()
+        wb.run(either.at_rest(), PATIENCE)
+    approve, hope, halves = (either.why(Order.get(order)) for order in range(3))
+    assert kinds_of(approve) == [("Order(0)", "promise")]
+    assert "step list.append of Order(0) may have passed its id on outside" in approve.sentences[0]
+    assert "nobody alive" not in str(approve)
+    assert (approve.links[0].can_complete, approve.links[0].root) == ((), True)
+    assert kinds_of(hope) == [("Order(1)", "orphan")]
+    assert "its id was given to nobody else" in str(hope)
+    assert "step list.append of Order(2)[" in str(halves)
+    assert {x.creator: x.orphan for x in either.promises()} == {"Order(0)": False, "Order(1)": True, "Order(2)": False}
+    assert either.promises()[0].holders == ()
+    wb.complete_promise(wb.PromiseId.parse(outbox[0]), b"yes")
+    assert wb.run(either.result("Order(0)"), PATIENCE) == b"yes"
+
+
 def test_two_that_wait_for_each_other(session: wb.Session) -> None:
     """Agents that hold the id of each other's promise and both wait are told as a knot that nobody alive can undo."""
     Boss.get("a").knot.trigger("c")

@@ -115,6 +115,18 @@ class Joins:
             return [str(e.args[3]) for e in group.exceptions]
         return []
 
+    async def join_shared(self) -> list[Any]:
+        self.rounds += 1
+        call = asyncio.ensure_future(Child.get("joinshared", 0).nap(2, 0))
+        both = [wb.join([call, Child.get("joinshared", n).nap(n, n)]) for n in (1, 3)]
+        twice = await wb.join([call, *both, call])
+        iterator = wb.as_completed([Child.get("joinshared", n).nap(1 + n, n) for n in range(4)])
+
+        async def consume() -> list[int]:
+            return [n async for n in iterator]
+
+        return [twice, await asyncio.gather(consume(), consume())]
+
     async def try_join(self) -> list[Any]:
         self.rounds += 1
         calls = [
@@ -171,6 +183,12 @@ def join(tell: Tell) -> object:
         look(notes_of("join", 4)),
         look(notes_of("joinerr", 3)),
     ]
+
+
+@program
+def join_shared(tell: Tell) -> object:
+    tell("shared", once(Joins.get().join_shared))
+    return [once(Joins.get().join_shared), look(notes_of("joinshared", 4))]
 
 
 @program

@@ -102,6 +102,9 @@ class Echo:
         self.heard.append(word)
         return word
 
+    async def promise(self) -> wb.PromiseId:
+        return wb.create_promise()
+
 
 @wb.agent
 class Good:
@@ -171,6 +174,20 @@ class Bad:
 
     async def _payload(self) -> bool:
         return wb.complete_promise(wb.create_promise(), os.environ["WB_RUN"])
+
+    async def _promises_awaited_in_any_order(self) -> list[bytes]:
+        made = [await Echo.get(f"awaited {word}").promise() for word in WORDS]
+        for promise in made:
+            wb.complete_promise(promise, promise.agent)
+        return [await wb.await_promise(promise) for promise in set(made)]
+
+    async def _promises_completed_in_any_order(self) -> list[bool]:
+        made = [await Echo.get(f"completed {word}").promise() for word in WORDS]
+        return [wb.complete_promise(promise, b"done") for promise in set(made)]
+
+    async def _promises_seen_in_any_order(self) -> list[str]:
+        made = [await Echo.get(f"seen {word}").promise() for word in WORDS]
+        return [wb.promise_state(promise) for promise in set(made)]
 
     async def _fork_or_not(self) -> str:
         if os.environ["WB_RUN"] == "one" and isinstance(wb.fork(), wb.Forked):

@@ -307,6 +307,7 @@ def test_a_reader_that_has_seen_enough(store: Path) -> None:
         (["oplog", "{store}", "\x1b[2J"], r"no agent \x1b[2J"),
         (["oplog", "{store}", 'Worker("b")', "--search", "kind:Nonsense"], "at character 1"),
         (["why", "{store}", "Nobody()"], "no agent Nobody()"),
+        (["promises", "{store}", "Worker(404)"], "no agent Worker(404)"),
     ],
 )
 def test_what_cannot_be_looked_at(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 import workbench as wb
-from workbench.magics import _LINES, WorkbenchMagics, _make_matcher, split_agent, split_fanout
+from workbench.magics import _LINES, WorkbenchMagics, _make_matcher, split_agent, split_fanout, split_words
 from workbench.model.agent_type import registry
 from workbench.runtime.opening import present_session
 from workbench.testing import SimulatedClock
@@ -35,12 +38,41 @@ def test_a_fanout_line_is_split(line: str, parts: tuple[str, str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "x", "x of xs", "x in", "x in --limit 3", "1x in xs", "x.y in xs", "x in [1, 2", "in in in"]
+    "line",
+    ["", "x", "x of xs", "x in", "x in --limit 3", "1x in xs", "x.y in xs", "x in [1, 2", "in in in", "class in xs"],
 )
 def test_a_wrong_fanout_line_is_a_usage_error(line: str) -> None:
     """The error is one line that says how to write it."""
     with pytest.raises(UsageError, match="VARIABLE in EXPRESSION") as caught:
         split_fanout(line)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--name W(*)", ["--name", "W(*)"]),
+        ('--name "W(*)"', ["--name", "W(*)"]),
+        ("--name='my job' --again", ["--name=my job", "--again"]),
+        ("""--name "it's" --into 'a "b"'""", ["--name", "it's", "--into", 'a "b"']),
+        ('--agent W("eu  west",[1, 2]) --state pending', ["--agent", 'W("eu  west",[1, 2])', "--state", "pending"]),
+        ("""--agent='W("eu")' x""", ['--agent=W("eu")', "x"]),
+        ('--agent=W("eu west")', ['--agent=W("eu west")']),
+        ('--name W( it"s (x) W(")x" b', ["--name", "W(", 'it"s', "(x)", 'W(")x"', "b"]),
+        ("--name ''  ", ["--name", ""]),
+        ("", []),
+    ],
+)
+def test_a_line_is_split_into_words(line: str, words: list[str]) -> None:
+    """Quotes around a whole value are taken away, those inside stay, and an agent's id is one word."""
+    assert split_words(line) == words
+
+
+@pytest.mark.parametrize("line", ['--name "x', "--name='x", '--agent "W("eu")"', '"a"b'])
+def test_quotes_that_do_not_end_the_value(line: str) -> None:
+    """Quotes that begin a value and are not closed at its end are a usage error of one line."""
+    with pytest.raises(UsageError, match="quotes go around a whole value") as caught:
+        split_words(line)
     assert "\n" not in str(caught.value)
 
 
@@ -117,6 +149,8 @@ def test_tables_of_the_default_session(session: wb.Session, magics: Any) -> None
     assert magics.promises("").note == "1 promise"
     assert magics.promises('--state pending --agent Worker("b")').note == "1 promise"
     assert magics.promises('--agent Worker("eu west")').note == "0 promises"
+    assert magics.promises("""--state "pending" --agent 'Worker("b")'""").note == "1 promise"
+    assert magics.agents("""--status "suspended" --name 'WORKER("b*'""").note == "1 agent"
     assert "└" in repr(magics.forks(""))
     oplog = magics.oplog('Worker("eu west")')
     assert oplog.note == "3 entries"
@@ -137,6 +171,78 @@ def test_what_cannot_be_shown(session: wb.Session, magics: Any, line: str) -> No
     """An unknown agent and a wrong query are a line that says so, and no traceback."""
     with pytest.raises(UsageError):
         magics.oplog(line)
+
+
+def test_promises_of_an_unknown_agent(session: wb.Session, magics: Any) -> None:
+    """`%promises --agent` of an agent that is not there says what `%why` says of it."""
+    with pytest.raises(UsageError, match="no agent Worker") as told:
+        magics.why("Worker(99)")
+    with pytest.raises(UsageError) as caught:
+        magics.promises("--agent Worker(99)")
+    assert str(caught.value) == str(told.value)
+    assert magics.promises("--agent Session()").note == "1 promise"
+
+
+@pytest.mark.parametrize(
+    ("magic", "line"),
+    [
+        ("crash", "now"),
+        ("forks", "now --deep"),
+        ("timeline", "now"),
+        ("agents", "--name Worker now"),
+        ("promises", "now"),
+        ("workbench", "status on"),
+        ("workbench", "status status"),
+    ],
+)
+def test_words_that_a_magic_does_not_take(session: wb.Session, magics: Any, magic: str, line: str) -> None:
+    """They are refused, and nothing is done."""
+    before = session.feed.committed
+    with pytest.raises(UsageError, match=r"is too much|invalid choice"):
+        getattr(magics, magic)(line)
+    assert session.feed.committed == before
+
+
+@pytest.fixture
+def shell(session: wb.Session) -> Iterator[Any]:
+    """A shell of its own, which leaves nothing behind."""
+    kind: Any = InteractiveShell
+    made = kind(config=Config({"HistoryManager": {"enabled": False}}))
+    made.register_magics(WorkbenchMagics)
+    yield made
+    made.cleanup()
+    made.atexit_operations()
+    atexit.unregister(made.atexit_operations)
+
+
+def test_names_of_fanouts(session: wb.Session, shell: Any) -> None:
+    """A job's name may stand in quotes, with spaces in it; the items reach Python as they are."""
+    found = shell.run_cell_magic("fanout", """x in ["a b", 'c']   --name 'my job' --into "got\"""", "return x")
+    assert found is None
+    assert list(shell.user_ns["got"]) == ["a b", "c"]
+    assert [agent.agent_id for agent in session.agents(name="my?job(*)")] == ['my_job("my job")']
+    assert list(shell.run_cell_magic("fanout", "x in [1] --name class", "return x")) == [1]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--name nightly eu", "'eu' is too much"),
+        ("--limit 2 eu --name us", "'eu' is too much"),
+        ("--again --nam eu --more", "'--more' is too much"),
+        ("--into 1a", "--into 1a: not a variable's name"),
+        ("--into class", "--into class: not a variable's name"),
+    ],
+)
+def test_a_fanout_that_is_refused(session: wb.Session, shell: Any, options: str, told: str) -> None:
+    """Words that it does not take, and a result that no variable could hold, are refused before anything runs."""
+    before = session.feed.committed
+    ran: list[int] = []
+    shell.user_ns["ran"] = ran
+    with pytest.raises(UsageError, match=told):
+        shell.run_cell_magic("fanout", f"x in [ran.append(1)] {options}", "return x")
+    assert ran == []
+    assert session.feed.committed == before
 
 
 def test_crash_says_what_it_recovered(session: wb.Session, magics: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ at once, in the order given, so a decision may count on `state.seq`: the n-th dr
 one decision reach the disk in one commit, which is why one decision may touch two agents and still happen exactly once.
 """
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise, Schedule
@@ -27,6 +28,9 @@ class Kind(NamedTuple):
 
 
 PLAIN: Final = Kind()
+
+Watched = Callable[[Invocation], bool]
+"""Whether somebody outside waits for an invocation; no entry tells that."""
 
 
 def create(state: State, agent_id: AgentId, creator: int, kind: Kind = PLAIN) -> list[Draft]:
@@ -52,18 +56,23 @@ def call(state: State, caller: int, target_id: AgentId, request: e.CallMade, kin
     return drafts
 
 
-def drop_wait(state: State, agent: Agent, op: int) -> list[Draft]:
-    """Stop waiting. A call that is still queued, and that nobody else waits for, is withdrawn."""
+def drop_wait(state: State, agent: Agent, op: int, watched: Watched) -> list[Draft]:
+    """Stop waiting. A call that is still queued, and that nobody else wants done, is withdrawn."""
     drafts: list[Draft] = [(agent.uid, e.WaitDropped(op))]
     wait = agent.waits.get(op)
-    if wait is not None and isinstance(wait.on, Invocation):
+    if wait is not None and isinstance(wait.on, Invocation) and not watched(wait.on):
         drafts += withdraw(state, wait.on, (agent.uid, op))
     return drafts
 
 
 def withdraw(state: State, invocation: Invocation, waiter: tuple[int, int]) -> list[Draft]:
-    """Cancel a queued invocation whose only interested party was `waiter`; nothing when it has started."""
+    """Cancel a queued invocation that only `waiter` wanted done; nothing when it has started.
+
+    Who triggered or scheduled it wants it done, and so does a cell that called it in an earlier session.
+    """
     target = state.agents.get(invocation.target)
+    if invocation.kept or (invocation.caller == ROOT_UID and invocation.seq < state.opened):
+        return []
     others = [
         w for w in invocation.waiters or () if w != waiter and w[1] in getattr(state.agents.get(w[0]), "waits", ())
     ]
@@ -106,6 +115,11 @@ def subtree(state: State, *roots: Agent) -> list[Agent]:
         found[agent.uid] = agent
         todo += reversed(children.get(agent.uid, ()))
     return list(found.values())
+
+
+def newest_run(job: Agent) -> Invocation | None:
+    """The newest keyed invocation of a job; None when it has none."""
+    return max(job.keys.values(), key=lambda run: run.seq, default=None) if job.keys else None
 
 
 def finished_jobs(state: State) -> list[Agent]:
@@ -157,7 +171,7 @@ def find_promise(state: State, salt: str, promise_id: PromiseId) -> Promise:
     if promise is None:
         raise PromiseNotFound(
             f"no promise {promise_id}",
-            "it was never made in this store, or its agent was deleted",
+            "it was never made in this store, or its agent was deleted, or reverted to before it",
             "pass an id that create_promise gave",
         )
     return promise

@@ -93,6 +93,11 @@ class Cursor:
         """Uid of the agent that the code is at this point: the owner of the next entry; None past the end."""
         return self._entries[self._at].agent if self._at < len(self._entries) else None
 
+    @property
+    def index(self) -> int | None:
+        """Index of the next entry; None past the end."""
+        return self._entries[self._at].index if self._at < len(self._entries) else None
+
     def _skip_hints(self) -> None:
         entries, at = self._entries, self._at
         while at < len(entries) and ROLES[type(entries[at].body)] is Role.HINT:

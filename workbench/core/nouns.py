@@ -29,7 +29,10 @@ class Matter(msgspec.Struct, gc=False, eq=False, kw_only=True):
 
 
 class Invocation(Matter, gc=False, eq=False):
-    """One accepted invocation; named by the `seq` of its acceptance. `started` is 0 while it is queued."""
+    """One accepted invocation; named by the `seq` of its acceptance. `started` is 0 while it is queued.
+
+    `kept`: it was triggered or scheduled, so it is done whoever else stops waiting for it.
+    """
 
     seq: int
     target: int
@@ -43,6 +46,7 @@ class Invocation(Matter, gc=False, eq=False):
     accepted_wall: int
     started: int = 0
     cancelled: bool = False
+    kept: bool = False
 
     def inherited(self, target: int) -> "Invocation":
         """The same invocation as a fork goes on with it: the outcome will be the fork's own."""
@@ -127,11 +131,12 @@ class Agent(msgspec.Struct, gc=False, eq=False):
         deleted, interrupted: `seq` of the entry that did it, 0 for none.
         nudged: `seq` of the newest call or completion that lets an interrupted agent go on.
         reverts: `(last, at)` of each revert: the entries after index `last`, up to `at`, count no longer.
+        afresh: index of each of these that undid no region: what the agent draws from there on is new.
         regions: indices at which the open atomic regions began, outermost first.
         snapshots: indices of its snapshots.
         promised: indices of its promises.
         revision: `seq` of the `TypeDefined` of the code it runs, 0 for unknown.
-        misfit: revision that it was tried on in vain; it stays with the code it has.
+        misfit: revision that it was tried on in vain; it stays with the code it has, where that is at hand.
     """
 
     uid: int
@@ -161,6 +166,7 @@ class Agent(msgspec.Struct, gc=False, eq=False):
     revision: int = 0
     misfit: int = 0
     reverts: tuple[tuple[int, int], ...] = ()
+    afresh: tuple[int, ...] = ()
     regions: tuple[int, ...] = ()
     snapshots: list[int] | None = None
     promised: list[int] | None = None

@@ -314,6 +314,8 @@ def _agent_reverted(state: State, entry: Entry, body: e.AgentReverted) -> None:
         agent.keys[agent.current.key] = agent.current
     state.end_promises(agent, entry, body.last, body.failure)
     agent.reverts = (*agent.reverts, (body.last, entry.index))
+    if not body.region:
+        agent.afresh = (*agent.afresh, entry.index)
     agent.failure, agent.interrupted, agent.nudged, agent.misfit = b"", 0, 0, 0
     agent.revision = facts.revision
     state.wakes.append((agent.uid, 0))
@@ -342,7 +344,9 @@ def _call_made(state: State, entry: Entry, body: e.CallMade) -> None:
         entry.wall,
     )
     state.accepted = invocation = state.accept(target, entry, invocation)
-    if body.awaited and entry.agent != ROOT_UID:
+    if not body.awaited:
+        invocation.kept = True
+    elif entry.agent != ROOT_UID:
         state.add_wait(state.agents[entry.agent], entry, invocation)
 
 
@@ -377,6 +381,7 @@ def _schedule_fired(state: State, entry: Entry, body: e.ScheduleFired) -> None:
         entry.seq, target.uid, plan.method, plan.args, plan.by, plan.op, plan.key, plan.label, plan.line, entry.wall
     )
     state.accepted = state.accept(target, entry, invocation)
+    state.accepted.kept = True
 
 
 def _schedule_cancelled(state: State, _entry: Entry, body: e.ScheduleCancelled) -> None:

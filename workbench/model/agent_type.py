@@ -4,16 +4,18 @@ A type's name is its class's name. Running a notebook cell again registers the c
 counts.
 """
 
+import contextlib
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from workbench.errors import AgentTypeError, UnknownAgentError
+from workbench.errors import AgentIdError, AgentTypeError, UnknownAgentError
 from workbench.ids import AgentId
 from workbench.model.codec import KnownTypes, known_types
+from workbench.model.known import NO_NAMES
 
 RESERVED: Final = frozenset({"agent_id", "phantom_id", "status", "delete", "interrupt", "resume", "revert", "fork"})
 """Names that every client has; an agent's method may not take them."""
@@ -50,7 +52,9 @@ class MethodType:
         "takes",
     )
 
-    def __init__(self, owner: str, name: str, function: Callable[..., Any]) -> None:
+    def __init__(
+        self, owner: str, name: str, function: Callable[..., Any], names: Mapping[str, Any] = NO_NAMES
+    ) -> None:
         self.owner, self.name, self.function = owner, name, function
         self.is_async = inspect.iscoroutinefunction(function)
         full = inspect.signature(function)
@@ -60,9 +64,7 @@ class MethodType:
         self.at_least = sum(p.default is p.empty for p in positional)
         self.at_most = 1 << 30 if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional)
         self.keyword_only = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
-        hints = _hints(function)
-        self.takes: KnownTypes = known_types([h for n, h in hints.items() if n != "return"])
-        self.gives: KnownTypes = known_types([hints["return"]] if "return" in hints else [])
+        self.takes, self.gives = takes_and_gives(function, names)
 
     def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         """The arguments as the value that travels: a list, or `{"args": …, "kwargs": …}` where keywords are needed.
@@ -88,6 +90,12 @@ class MethodType:
 class AgentType:
     """What the session knows of an agent class.
 
+    Args:
+        cls: the class.
+        ephemeral: a new agent for each invocation.
+        snapshot_every: how many invocations lie between two snapshots; 0 for none.
+        names: what the function that defines the class knows, for annotations that are text.
+
     Raises:
         AgentTypeError: the class cannot be an agent; says why and what to change.
     """
@@ -97,13 +105,20 @@ class AgentType:
         "signature", "snapshot_every", "source",
     )  # fmt: skip
 
-    def __init__(self, cls: type, *, ephemeral: bool = False, snapshot_every: int = 0) -> None:
+    def __init__(
+        self,
+        cls: type,
+        *,
+        ephemeral: bool = False,
+        snapshot_every: int = 0,
+        names: Mapping[str, Any] = NO_NAMES,
+    ) -> None:
         if not isinstance(cls, type):
             raise AgentTypeError(f"{cls!r} is no class", "an agent is made from a class", "write @agent above a class")
         self.cls, self.ephemeral, self.snapshot_every, self.name = cls, ephemeral, snapshot_every, cls.__name__
         self.job = False
         self.code = self.source = ""  # set for a class that was written as such, see `source`
-        self.methods = _methods(cls, self.name)
+        self.methods = _methods(cls, self.name, names)
         init: Callable[..., Any] = cls.__init__  # type: ignore[misc] # this very class is asked
         plain = init is object.__init__
         full = inspect.Signature() if plain else inspect.signature(init)
@@ -116,8 +131,8 @@ class AgentType:
                     "use plain positional parameters",
                 )
         self.parameters = len(self.signature.parameters)
-        self.hints = {} if plain else _hints(init)
-        self.known_state: KnownTypes = known_types([*_hints(cls).values(), *self.hints.values()])
+        self.hints = {} if plain else _hints(init, _seen_by(init, cls, names))
+        self.known_state: KnownTypes = known_types([*_hints(cls, names).values(), *self.hints.values()], names)
         self.needs = [self.hints.get(n) for n in self.signature.parameters]
 
     def agent_id(self, args: tuple[object, ...], kwargs: dict[str, object]) -> AgentId:
@@ -165,7 +180,7 @@ class AgentType:
             ) from None
 
 
-def _methods(cls: type, name: str) -> dict[str, MethodType]:
+def _methods(cls: type, name: str, names: Mapping[str, Any]) -> dict[str, MethodType]:
     found: dict[str, MethodType] = {}
     for attribute, member in inspect.getmembers_static(cls):
         raw = getattr(member, "agent_method", member)  # a method beside a verb of the class, see `runtime.agent`
@@ -180,25 +195,64 @@ def _methods(cls: type, name: str) -> dict[str, MethodType]:
         if inspect.isasyncgenfunction(raw) or inspect.isgeneratorfunction(raw):
             raise AgentTypeError(f"{name}.{attribute} is a generator", "a call has one result", "return a list")
         if inspect.signature(raw).parameters:
-            found[attribute] = MethodType(name, attribute, raw)
+            found[attribute] = MethodType(name, attribute, raw, _seen_by(raw, cls, names))
     return found
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations of a function; one that cannot be resolved counts as absent, the others stay."""
+def _seen_by(function: Callable[..., Any], cls: type, names: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The names around a class, for a function that was written there too; an inherited one may be from elsewhere."""
+    around = cls.__qualname__.rpartition(".")[0]
+    return names if function.__qualname__.startswith(f"{around}.") else NO_NAMES
+
+
+def takes_and_gives(function: Callable[..., Any], names: Mapping[str, Any] = NO_NAMES) -> tuple[KnownTypes, KnownTypes]:
+    """The classes that a function's arguments, and those that its result may be instances of."""
+    raw, found = _annotations(function), _hints(function, names)
+    hints = {name: found.get(name, raw[name]) for name in raw}  # what is not resolved is named where it is missed
+    around = {**names, **_closure(function)}
+    takes = known_types([hint for name, hint in hints.items() if name != "return"], around)
+    return takes, known_types([hints["return"]] if "return" in hints else [], around)
+
+
+def _hints(function: Callable[..., Any], names: Mapping[str, Any] = NO_NAMES) -> dict[str, Any]:
+    """Annotations of a function or a class; one that cannot be resolved counts as absent, the others stay."""
+    around = {**names, **_closure(function)} or None
     try:
-        return typing.get_type_hints(function, include_extras=True)
+        return typing.get_type_hints(function, localns=around, include_extras=True)
     except Exception:  # noqa: BLE001 - a name that is not defined yet, or not a type at all: any error may come
-        raw = dict(getattr(function, "__annotations__", {}))
+        raw = _annotations(function)
         space = getattr(function, "__globals__", {})
         resolved: dict[str, Any] = {}
         for name, hint in raw.items():
             probe = type("_Probe", (), {"__annotations__": {name: hint}})
             try:
-                resolved.update(typing.get_type_hints(probe, space, include_extras=True))
+                resolved.update(typing.get_type_hints(probe, space, around, include_extras=True))
             except Exception:  # noqa: BLE001, S112 - as above: this one annotation is unknown
                 continue
         return resolved
+
+
+def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    """What is annotated, as it was written."""
+    try:
+        raw: object = function.__annotations__
+    except Exception:  # noqa: BLE001 - any callable may come; from Python 3.14 on annotations are computed here
+        return {}
+    return dict(raw) if isinstance(raw, dict) else {}
+
+
+def _closure(function: Callable[..., Any]) -> dict[str, Any]:
+    """The names of the functions around a function that it uses itself."""
+    try:
+        inner = inspect.unwrap(function)
+    except ValueError:  # it wraps itself
+        return {}
+    names = getattr(getattr(inner, "__code__", None), "co_freevars", ())
+    found: dict[str, Any] = {}
+    for name, cell in zip(names, getattr(inner, "__closure__", None) or (), strict=False):
+        with contextlib.suppress(ValueError):  # not bound yet
+            found[name] = cell.cell_contents
+    return found
 
 
 def _to_json(value: object, need: Any) -> object:
@@ -212,6 +266,12 @@ def _to_json(value: object, need: Any) -> object:
         back = msgspec.convert(plain, need, dec_hook=_from_plain)
     except (msgspec.ValidationError, TypeError, NotImplementedError):
         return value
+    except NameError as error:  # a class in a function, with fields that name another one there
+        raise AgentIdError(
+            f"{type(value).__name__} {value!r:.80}",
+            f"an annotation of its fields cannot be resolved ({error})",
+            "define the class that it names at the top of the module",
+        ) from None
     if back != value:
         return value
     return _lists(msgspec.to_builtins(back, enc_hook=_plain_path, order="deterministic"))

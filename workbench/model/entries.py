@@ -155,7 +155,8 @@ class AgentReverted(Body, frozen=True, tag=8):
 class AgentUpdated(Body, frozen=True, tag=9):
     """The agent runs the code of `revision` from now on: its oplog replays on it. Hint.
 
-    With `fits` False it was tried and does not replay: the agent stays with the code it has, and `failure` says why.
+    With `fits` False it was tried and does not replay, and `failure` says why: the agent stays with the code it has, in
+    a process that has that.
     """
 
     revision: int
@@ -172,7 +173,7 @@ class TypeDefined(Body, frozen=True, tag=17):
 
 
 class ControlMade(Body, frozen=True, tag=18):
-    """Operation: agent code deleted, interrupted, resumed, reverted or forked another agent (`verb`), or looked at it.
+    """Operation: agent code deleted, interrupted, resumed, reverted, forked or asked about another agent (`verb`).
 
     The answer was made in the same commit: `value` is the encoded result, or an encoded failure when not `ok`.
     """

@@ -107,12 +107,14 @@ class KnownTypes:
     """The classes that an annotation allows, by name. Immutable; equal when they hold the same classes.
 
     Attributes:
+        unresolved: the annotations, as text, that could not be resolved; no part of the value.
         reader: a place where the codec keeps the decoder it made for this; no part of the value.
     """
 
-    __slots__ = ("_by_class", "_by_name", "_hash", "reader")
+    __slots__ = ("_by_class", "_by_name", "_hash", "reader", "unresolved")
 
-    def __init__(self, shapes: Iterable[Shape] = ()) -> None:
+    def __init__(self, shapes: Iterable[Shape] = (), unresolved: tuple[str, ...] = ()) -> None:
+        self.unresolved = unresolved
         self._by_class = {shape.cls: shape for shape in shapes}
         self._by_name: dict[str, Shape] = {}
         for shape in self._by_class.values():
@@ -149,14 +151,23 @@ NOTHING_KNOWN: Final = KnownTypes()
 """Built-in kinds only."""
 
 
-def known_types(annotations: Iterable[object]) -> KnownTypes:
+NO_NAMES: Final[Mapping[str, Any]] = types.MappingProxyType({})
+"""No names but those of the module."""
+
+
+def known_types(annotations: Iterable[object], names: Mapping[str, Any] = NO_NAMES) -> KnownTypes:
     """Find the classes that these annotations mention, through generics, unions, type variables and fields.
 
-    What cannot be resolved (a string, a name that is not defined yet) is passed over.
+    What cannot be resolved (a name that is not defined yet) gives no class; see `KnownTypes.unresolved`.
+
+    Args:
+        annotations: classes and what is made of them.
+        names: of the function where the annotations were written, for fields whose annotations are text.
     """
     queue = list(annotations)
     seen: dict[int, object] = {}  # by id, as annotations need not be hashable; holds them, so that no id is used twice
     shapes: list[Shape] = []
+    unresolved: list[str] = []
     while queue:
         annotation = queue.pop()
         if id(annotation) in seen:
@@ -167,10 +178,12 @@ def known_types(annotations: Iterable[object]) -> KnownTypes:
             if shape is not None:
                 shapes.append(shape)
             if shape is not None or typing.is_typeddict(annotation):
-                queue.extend(_hints(annotation))
+                queue.extend(_hints(annotation, names))
+        elif isinstance(annotation, (str, typing.ForwardRef)):
+            unresolved.append(annotation if isinstance(annotation, str) else annotation.__forward_arg__)
         else:
             queue.extend(_parts(annotation))
-    return KnownTypes(shapes) if shapes else NOTHING_KNOWN
+    return KnownTypes(shapes, tuple(unresolved)) if shapes or unresolved else NOTHING_KNOWN
 
 
 def _parts(annotation: object) -> list[object]:
@@ -217,15 +230,15 @@ def _layout(cls: type, base: type) -> str:
     return ""
 
 
-def _hints(cls: type) -> list[object]:
-    """The annotations of a class's fields, those that resolve."""
+def _hints(cls: type, names: Mapping[str, Any]) -> list[object]:
+    """The annotations of a class's fields; those that do not resolve as they are."""
     try:
         return list(typing.get_type_hints(cls, include_extras=True).values())
     except Exception:  # noqa: BLE001 - an annotation is the user's expression: it may raise anything
-        return [hint for base in cls.__mro__ for hint in _each_hint(base)]
+        return [hint for base in cls.__mro__ for hint in _each_hint(base, names)]
 
 
-def _each_hint(cls: type) -> list[object]:
+def _each_hint(cls: type, names: Mapping[str, Any]) -> list[object]:
     found: list[object] = []
     try:
         annotations: Mapping[str, object] = inspect.get_annotations(cls)
@@ -234,7 +247,7 @@ def _each_hint(cls: type) -> list[object]:
     for name, annotation in annotations.items():
         one = types.SimpleNamespace(__annotations__={name: annotation}, __globals__=_scope(cls))
         try:
-            found.extend(typing.get_type_hints(one, include_extras=True).values())
+            found.extend(typing.get_type_hints(one, localns=dict(names) or None, include_extras=True).values())
         except Exception:  # noqa: BLE001 - as above
             found.append(annotation)
     return found

@@ -9,6 +9,7 @@ import msgspec
 from workbench.errors import DecodingError
 from workbench.model import arrays
 from workbench.model.depth import malformed
+from workbench.model.fan_out_results import FanOutResults
 from workbench.model.known import KnownTypes
 from workbench.model.spread import ALIKE, is_crowded
 from workbench.model.tags import FACTORIES, LEAF_READERS, Tag
@@ -106,6 +107,13 @@ def _read_slice(content: Any) -> slice:
     return slice(start, stop, step)
 
 
+def _read_fan_out_results(content: Any) -> FanOutResults:
+    items, outcomes = map(_list_of, _list_of(content))
+    if len(items) != len(outcomes):
+        raise malformed("the results of a fan-out are not as many as its items")
+    return FanOutResults(items, outcomes)
+
+
 _BUILDERS: Final[dict[int, Callable[[Any], object]]] = {
     Tag.TUPLE: lambda content: tuple(_list_of(content)),
     Tag.SET: lambda content: set(_apart(_list_of(content))),
@@ -116,6 +124,7 @@ _BUILDERS: Final[dict[int, Callable[[Any], object]]] = {
     Tag.DEFAULT_DICT: _read_default_dict,
     Tag.COUNTER: lambda content: Counter(_dict_of(content)),
     Tag.DEQUE: _read_deque,
+    Tag.FAN_OUT_RESULTS: _read_fan_out_results,
 }
 _NAMED: Final = frozenset({Tag.DATACLASS, Tag.ENUM, Tag.FLAG, Tag.NAMED_TUPLE, Tag.STRUCT})
 _ARRAYS: Final = frozenset({Tag.ARRAY, Tag.SCALAR, Tag.FRAME, Tag.SERIES, Tag.INDEX})

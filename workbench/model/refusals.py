@@ -1,8 +1,9 @@
 """Why a value cannot be copied between agents, and what its owner can do instead."""
 
 import io
+import re
 import types
-from collections.abc import AsyncGenerator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator
 from typing import Any, Final
 
 
@@ -51,22 +52,21 @@ _ADVICE_BY_MODULE: Final = {
 }
 
 
-def refusal_of(value: Any, *, namesake: bool) -> Refusal:
+def refusal_of(value: Any, *, namesake: bool, unresolved: Collection[str] = ()) -> Refusal:
     """Explain why a value has no form.
 
     Args:
         value: the value, of a class that is neither built in nor known.
         namesake: the annotations know another class of the same name.
+        unresolved: the annotations, as text, that could not be resolved.
     """
     kind = type(value)
     name = kind.__qualname__
     if namesake:
         why = f"{name} is not the class that the annotation means, though it has the same name"
         return Refusal(why, "make the value again with the class as it is defined now")
-    if hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__struct_fields__") or hasattr(kind, "_fields"):
-        return _unknown(name)
-    if hasattr(kind, "__members__"):
-        return _unknown(name)
+    if any(hasattr(kind, mark) for mark in ("__dataclass_fields__", "__struct_fields__", "_fields", "__members__")):
+        return _unknown(kind, unresolved)
     home = kind.__module__.partition(".")[0]
     if home in _ADVICE_BY_MODULE:
         why, do = _ADVICE_BY_MODULE[home]
@@ -80,5 +80,13 @@ def refusal_of(value: Any, *, namesake: bool) -> Refusal:
     )
 
 
-def _unknown(name: str) -> Refusal:
+def _unknown(kind: type, unresolved: Collection[str]) -> Refusal:
+    name = kind.__qualname__
+    for annotation in unresolved:
+        if re.search(rf"\b{re.escape(kind.__name__)}\b", annotation):
+            return Refusal(
+                f"{name} is a class, and the annotation {annotation!r:.80} that may mean it could not be resolved, "
+                "as one of its names was not known when it was read",
+                f"define or import {kind.__name__} at the top of the module, above what is annotated with it",
+            )
     return Refusal(f"{name} is a class that no annotation mentions", f"annotate the parameter or return with {name}")

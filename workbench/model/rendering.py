@@ -172,6 +172,7 @@ _WRAPPED: Final[dict[int, Callable[[Any], tuple[str, list[Any], str]]]] = {
     Tag.ORDERED_DICT: lambda content: ("OrderedDict(", [content], ")"),
     Tag.DEFAULT_DICT: lambda content: ("defaultdict(", [content[1]], ")"),
     Tag.COUNTER: lambda content: ("Counter(", [content], ")"),
+    Tag.FAN_OUT_RESULTS: lambda content: ("[", content[1], "]"),
 }
 _NAMES: Final = {
     Tag.ARRAY: "array",

@@ -56,6 +56,7 @@ class Tag:
     PROMISE_ID: Final = 26
     AGENT_ID: Final = 27
     IP: Final = 28
+    FAN_OUT_RESULTS: Final = 29
     DATACLASS: Final = 40
     ENUM: Final = 41
     FLAG: Final = 42

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from workbench.model import arrays
+from workbench.model.fan_out_results import FanOutResults
 from workbench.model.known import KnownTypes
 from workbench.model.refusals import Refusal, refusal_of
 from workbench.model.spread import ALIKE, is_crowded
@@ -174,7 +175,8 @@ class Writer:
         tag = arrays.tag_of(kind)
         if tag is not None:
             return _Ext(tag, _guarded(lambda array: _write(arrays.form(tag, array, self.convert)), value))
-        raise refusal_of(value, namesake=self.known.of_name(kind.__qualname__) is not None)
+        namesake = self.known.of_name(kind.__qualname__) is not None
+        raise refusal_of(value, namesake=namesake, unresolved=self.known.unresolved)
 
     def _content(self, content: object) -> object:
         """A dict of fields, an enum member's name, or a flag's number."""
@@ -315,4 +317,5 @@ _CONTAINERS: Final[dict[type, Callable[[Writer, Any], object]]] = {
     OrderedDict: lambda w, v: _Ext(Tag.ORDERED_DICT, _write(w.as_bare(v))),
     Counter: lambda w, v: _Ext(Tag.COUNTER, _write(w.as_bare(v))),
     defaultdict: Writer.as_default_dict,
+    FanOutResults: lambda w, v: _Ext(Tag.FAN_OUT_RESULTS, _write([w.as_list(v.items), w.as_list(v)])),
 }

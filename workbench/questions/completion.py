@@ -6,8 +6,9 @@ go on; a promise, when somebody who has its id can go on. Failed and deleted age
 is closed under these rules, so agents that wait for each other in a ring, by calls and promises in any mixture, are not
 in it: the same idea as `workbench.core.waits`, with promises taken in.
 
-So a promise is out of reach exactly when no cell has its id, no schedule will pass it on, and no agent that has it can
-go on. An ephemeral agent that is done keeps nothing.
+So a promise is out of reach exactly when no cell has its id, no schedule will pass it on, no step can have passed it on
+outside (somebody who had it began none since), and no agent that has it can go on. An ephemeral agent that is done
+keeps nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,7 @@ class Reach(NamedTuple):
         lost: agents that had it, and have failed or were deleted.
         cells: whether cells have it.
         coming: schedules that will pass it on.
+        step: the step that may have passed it on outside, in words; empty for none.
     """
 
     busy: tuple[Agent, ...]
@@ -41,11 +43,12 @@ class Reach(NamedTuple):
     lost: tuple[Agent, ...]
     cells: bool
     coming: tuple[Schedule, ...]
+    step: str
 
     @property
     def nobody(self) -> bool:
         """Whether nobody alive can complete the promise."""
-        return not (self.cells or self.coming or self.busy or self.idle)
+        return not (self.cells or self.coming or self.step or self.busy or self.idle)
 
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Who has the id and lives, and who of them could use it, up to a hundred each; cells as `Session()`."""
@@ -76,6 +79,8 @@ class Reach(NamedTuple):
         if self.coming:
             soonest = min(self.coming, key=lambda plan: plan.due)
             able.append(f"{soonest.target_id} gets its id at {moment(soonest.due)}")
+        if self.step:
+            able.append(f"{self.step} may have passed its id on outside")
         if not known:
             able.append("who else holds its id is not known: not all entries were read")
         if able:
@@ -137,7 +142,12 @@ class Completions:
         carried = self._carriers(key)
         cells = any(self._mentions.from_cells(k) for k in carried)
         coming = [plan for k in carried for plan in self._coming(k)]
-        return Reach(tuple(busy), tuple(idle), tuple(stuck), tuple(lost), cells, tuple(coming))
+        step = next((self._step(k) for k in sorted(carried) if k in self._mentions.steps), "")
+        return Reach(tuple(busy), tuple(idle), tuple(stuck), tuple(lost), cells, tuple(coming), step)
+
+    def _step(self, key: PromiseKey) -> str:
+        uid, name = self._mentions.steps[key]
+        return f"step {name} of {self._state.agents[uid].text}"
 
     # ---- who has an id -------------------------------------------------------------------------------------------
 
@@ -277,11 +287,12 @@ class Completions:
         return needs
 
     def _is_open(self, key: PromiseKey) -> bool:
-        """Whether somebody who is no agent could complete this promise, or will hand its id to one."""
+        """Whether somebody who is no agent may be able to complete this promise, or will hand its id to an agent."""
         known = self._open.get(key)
         if known is None:
             carried = self._carriers(key)
-            known = any(self._mentions.from_cells(k) or self._coming(k) for k in carried)
+            mentions = self._mentions
+            known = any(k in mentions.steps or mentions.from_cells(k) or self._coming(k) for k in carried)
             self._open[key] = known
         return known
 

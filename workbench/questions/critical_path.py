@@ -77,7 +77,8 @@ class CriticalPath(msgspec.Struct, frozen=True, kw_only=True):
         begin: when it was accepted, wall nanoseconds; `end`, when it ended, or now.
         ended: whether it has.
         segments: the path, oldest first, without gaps from `begin` to `end`.
-        parallel: who was at work when, under this invocation: agents that ran something and waited for no call.
+        parallel: who was at work when, under this invocation: agents that ran it, or something that it led to by calls,
+            schedules and forks, and waited for no call.
     """
 
     agent: str

@@ -6,12 +6,17 @@ encoded values by their bytes: all forms of an id hold its incarnation, `<the st
 promise right behind it. It knows the codec's form (also nested in other tags, which are MessagePack again), the text
 form `agent#incarnation/index`, JSON, and Python's `repr`. An id that somebody compressed or encrypted is not found.
 
+No entry holds the arguments of a step. So an agent may have passed on outside, in a mail or to a service, each id that
+it had when it began one; a fork has those of its source up to the cut. What a revert took back later counts as well.
+
 `Mentions` gathers what the entries tell; it reads each once, in order. Entries of other kinds than `TELLING` that hold
 no id may be left out.
 """
 
 import re
+import sys
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Final
 
 from workbench.core.nouns import ROOT_UID
@@ -27,6 +32,8 @@ TELLING: Final[tuple[type[Body], ...]] = (
     e.PromiseSeen,
     e.PromiseCompleted,
     e.ScheduleFired,
+    e.StepStarted,
+    e.AgentForked,
 )
 """Kinds of entries to read, besides those whose body holds the bytes of `Mentions.mark`."""
 
@@ -94,6 +101,7 @@ class Mentions:
         answers: results that hold the id: `seq` of the acceptance of each.
         carriers: promises whose payload holds the id.
         shown: `seq` of the entry that printed the id, or logged it, 0 for none.
+        steps: the first step that an agent began when it had the id: uid, and the step's name.
     """
 
     def __init__(self, salt: str) -> None:
@@ -107,6 +115,11 @@ class Mentions:
         self.answers: dict[PromiseKey, set[int]] = {}
         self.carriers: dict[PromiseKey, set[PromiseKey]] = {}
         self.shown: dict[PromiseKey, int] = {}
+        self.steps: dict[PromiseKey, tuple[int, str]] = {}
+        self._kept: dict[int, dict[PromiseKey, int]] = {}
+        """Uid -> ids that the agent has and no step can have passed on, by the indices where it had them first."""
+        self._cuts: dict[int, tuple[int, int]] = {}
+        """Uid of a fork that has begun no step yet -> source and cut."""
         self.callers: dict[int, tuple[int, int, bool]] = {}
         """`seq` of an acceptance -> uid of the caller, index of the call, whether it was awaited."""
 
@@ -125,6 +138,10 @@ class Mentions:
         match body:
             case e.CallMade(awaited=awaited):
                 self.callers[entry.seq] = entry.agent, entry.index, awaited
+            case e.StepStarted(name=name):
+                return self._pass_on(entry.agent, name)
+            case e.AgentForked(source=source, cut=cut):
+                self._cuts[entry.agent] = source, cut
             case e.ScheduleFired(schedule=schedule):
                 told = {key for key, known in self.schedules.items() if schedule in known}
                 for key in told:
@@ -147,6 +164,31 @@ class Mentions:
 
     def _place(self, key: PromiseKey, entry: Entry) -> None:
         self.places.setdefault(key, {}).setdefault(entry.agent, []).append(entry.index)
+        if key not in self.steps and not isinstance(entry.body, e.ScheduleFired):  # of those it has it once it starts
+            self._kept.setdefault(entry.agent, {}).setdefault(key, entry.index)
+
+    def _pass_on(self, uid: int, name: str) -> set[PromiseKey]:
+        """A step begins: the ids that its agent has, and that no step could have passed on before.
+
+        Each id is taken out once, and what a fork shares with others is gone through once.
+        """
+        told = self._take(uid, sys.maxsize)
+        source, cut = self._cuts.pop(uid, (0, 0))
+        while source:
+            told |= self._take(source, cut)
+            source, before = self._cuts.get(source, (0, 0))
+            cut = min(cut, before)
+        for key in told:
+            self.steps[key] = uid, name
+        return told
+
+    def _take(self, uid: int, upto: int) -> set[PromiseKey]:
+        """Take out the ids that an agent got up to an index."""
+        kept = self._kept.get(uid, {})
+        had = list(takewhile(lambda key: kept[key] <= upto, kept))
+        for key in had:
+            del kept[key]
+        return {key for key in had if key not in self.steps}
 
     def _note(self, key: PromiseKey, entry: Entry, body: Body) -> None:
         """An id occurs in an entry. Whoever wrote it there has it too."""

@@ -1,4 +1,8 @@
-"""What ran in parallel under an invocation: who was at work in which stretch of time."""
+"""What ran in parallel under an invocation: who was at work in which stretch of time.
+
+Under an invocation is what it called, triggered or scheduled, and what those did; and forks that go on with one of
+these, made by `fork()` or from outside. Who runs any of it is at work while it waits for no call.
+"""
 
 from itertools import islice
 from typing import Final
@@ -6,12 +10,16 @@ from typing import Final
 import msgspec
 
 from workbench.model import entries as e
-from workbench.model.entries import Entry
+from workbench.model.entries import KIND_NUMBERS, Entry, Facts
 from workbench.questions.explanation import elapsed
 from workbench.questions.window import Window
 
 _SHOWN: Final = 20
 """Agents named in one stretch."""
+_CALL: Final = KIND_NUMBERS[e.CallMade]
+
+_Running = dict[int, set[int]]
+"""Uid -> indices of its open calls, of the agents that run something of the tree."""
 
 
 class Overlap(msgspec.Struct, frozen=True):
@@ -29,10 +37,10 @@ class Overlap(msgspec.Struct, frozen=True):
 
 
 def overlaps(window: Window, accepted: Entry, end: int) -> list[Overlap]:
-    """Who was at work when, under an invocation: whoever it called or triggered, and whoever those did."""
-    tree = {accepted.seq}
+    """Who was at work when, under an invocation."""
+    tree, plans = {accepted.seq}, set[int]()
     working: dict[int, None] = {}
-    running: dict[int, set[int]] = {}  # uid -> indices of its open calls, while it runs something of the tree
+    running: _Running = {}
     found: list[Overlap] = []
     names: dict[int, str] = {}
     since = accepted.wall
@@ -49,24 +57,17 @@ def overlaps(window: Window, accepted: Entry, end: int) -> list[Overlap]:
 
     for entry in window.entries:
         body, uid = entry.body, entry.agent
-        if isinstance(body, e.CallMade) and entry.invocation in tree and entry.seq != accepted.seq:
+        if isinstance(body, e.CallMade) and entry.invocation in tree:
             tree.add(entry.seq)
-        if not _matters(body) or (uid not in running and not isinstance(body, e.InvocationStarted)):
-            continue
-        if isinstance(body, e.InvocationStarted) and entry.invocation not in tree:
+        elif isinstance(body, e.CallScheduled) and entry.invocation in tree:
+            plans.add(entry.seq)
+        elif isinstance(body, e.ScheduleFired) and body.schedule in plans:
+            tree.add(entry.seq)
+        if not _matters(entry, tree, running):
             continue
         change(min(entry.wall, end))
-        if uid not in names:
-            names[uid] = window.name(uid)
-        if isinstance(body, e.InvocationStarted):
-            running[uid] = set()
-        elif isinstance(body, e.InvocationFinished | e.AgentFailed | e.AgentDeleted):
-            del running[uid]
-        elif isinstance(body, e.CallMade):
-            running[uid] |= {entry.index} if body.awaited else set()
-        elif isinstance(body, e.CallDelivered | e.WaitDropped):
-            running[uid].discard(body.op)
         if uid in running and not running[uid]:
+            names.setdefault(uid, window.name(uid))
             working[uid] = None
         else:
             working.pop(uid, None)
@@ -74,6 +75,34 @@ def overlaps(window: Window, accepted: Entry, end: int) -> list[Overlap]:
     return found
 
 
-def _matters(body: object) -> bool:
-    kinds = e.InvocationStarted | e.InvocationFinished | e.AgentFailed | e.AgentDeleted | e.CallMade | e.CallDelivered
-    return isinstance(body, kinds | e.WaitDropped)
+def _matters(entry: Entry, tree: set[int], running: _Running) -> bool:
+    """Note who runs what after an entry; whether it tells anything of that."""
+    body, uid = entry.body, entry.agent
+    begun = _begun(entry, tree, running)
+    if begun is not None:
+        running[uid] = begun
+        return True
+    if uid not in running:
+        return False
+    match body:
+        case e.InvocationFinished() | e.AgentFailed() | e.AgentDeleted() | e.AgentReverted():
+            del running[uid]
+        case e.CallMade(awaited=True):
+            running[uid].add(entry.index)
+        case e.CallDelivered(op=op) | e.WaitDropped(op=op):
+            running[uid].discard(op)
+        case _:
+            return False
+    return True
+
+
+def _begun(entry: Entry, tree: set[int], running: _Running) -> set[int] | None:
+    """The open calls of an agent that takes up something of the tree with this entry; None if it does not."""
+    match entry.body:
+        case e.InvocationStarted() if entry.invocation in tree:
+            return set()
+        case e.AgentForked(source=source, facts=None) if source in running:  # it is where its source is now
+            return set(running[source])
+        case e.AgentForked(facts=Facts() as facts) | e.AgentReverted(facts=facts) if facts.invocation in tree:
+            return {wait.op for wait in facts.waits if wait.kind == _CALL}
+    return None

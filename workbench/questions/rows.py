@@ -15,6 +15,7 @@ from workbench.ids import ROOT_ID, PromiseId
 from workbench.model.description import failure_line
 from workbench.questions.completion import Completions
 from workbench.questions.mentions import PromiseKey
+from workbench.questions.standing import Kept, is_pinned
 
 STATUSES: Final = ("running", "idle", "suspended", "interrupted", "retrying", "failed", "exited", "undefined")
 """The words of `status_of`."""
@@ -126,7 +127,7 @@ class AgentFilter(NamedTuple):
     parent: str | None = None
 
 
-def agents(state: State, defined: Defined, which: AgentFilter) -> list[AgentInfo]:
+def agents(state: State, defined: Defined, kept: Kept, which: AgentFilter) -> list[AgentInfo]:
     """Rows of the living agents, in the order in which they came into being; without the root."""
     status, kind, name, parent = which
     found = []
@@ -139,11 +140,11 @@ def agents(state: State, defined: Defined, which: AgentFilter) -> list[AgentInfo
             continue
         now = status_of(agent, defined=defined(agent.type_name))
         if status is None or now == status:
-            found.append(_agent(state, agent, now))
+            found.append(_agent(state, agent, now, kept))
     return found
 
 
-def _agent(state: State, agent: Agent, status: str) -> AgentInfo:
+def _agent(state: State, agent: Agent, status: str, kept: Kept) -> AgentInfo:
     oldest = next(iter(agent.waits.values()), None)
     return AgentInfo(
         agent.text,
@@ -162,7 +163,7 @@ def _agent(state: State, agent: Agent, status: str) -> AgentInfo:
         moment(oldest.wall) if oldest is not None else None,
         agent.ephemeral,
         failure_line(agent.failure) if agent.failure else "",
-        _note(agent, status),
+        _note(state, agent, status, kept),
     )
 
 
@@ -171,10 +172,10 @@ def _text_of(state: State, uid: int) -> str:
     return agent.text if agent is not None else ""
 
 
-def _note(agent: Agent, status: str) -> str:
+def _note(state: State, agent: Agent, status: str, kept: Kept) -> str:
     if status == "undefined":
         return f"waits for its class: run the cell that defines {agent.type_name}"
-    return "keeps its old code" if agent.misfit else ""
+    return "keeps its old code" if is_pinned(state, agent, kept) else ""
 
 
 def waits_for(state: State, agent: Agent) -> str:
@@ -219,8 +220,9 @@ class PromiseInfo(NamedTuple):
         created: when.
         completed: when it was completed; None while it is pending.
         line: where the code made it, `file:line`.
-        orphan: it is pending, and nobody alive could complete it: no cell has its id, no schedule will pass it on, and
-            each agent that has it has failed, or waits in vain.
+        orphan: it is pending, and nobody alive could complete it: no cell has its id, no schedule will pass it on, no
+            step can have (none was begun by an agent that had it), and each agent that has it has failed, or waits in
+            vain.
     """
 
     promise_id: PromiseId

@@ -16,6 +16,9 @@ from workbench.questions.mentions import Mentions
 
 _DIVERGED_FIELDS: Final = 6
 
+Kept = Callable[[str, str], bool]
+"""Whether an earlier class, by its name and the hash of its code, is there to run."""
+
 
 class View(NamedTuple):
     """What is seen of the session beside its state.
@@ -25,12 +28,14 @@ class View(NamedTuple):
         defined: whether a class of this name is registered.
         salt: of the store, for the ids of promises.
         mentions: who was given which ids; None when the log was not read for it.
+        kept: whether an earlier class is there to run.
     """
 
     now: int
     defined: Callable[[str], bool]
     salt: str
     mentions: Mentions | None = None
+    kept: Kept = lambda *_: True
 
 
 def standing(state: State, agent: Agent, view: View) -> Link | None:
@@ -162,7 +167,7 @@ def notes(state: State, agent: Agent, view: View) -> list[Link]:
             text=f"is to run {plan.method} at {when}",
         )  # fmt: skip
         found.append(link)
-    if agent.misfit:
+    if is_pinned(state, agent, view.kept):
         text = (
             f"runs an earlier version of {agent.type_name}, because its oplog does not replay on the one defined last; "
             "to have that: client.revert(to=index), client.fork(at=index), or client.delete()"
@@ -184,6 +189,12 @@ def notes(state: State, agent: Agent, view: View) -> list[Link]:
         entries = tuple(child.uid for child in children)
         found.append(Link(agent=agent.text, kind="leaked", entries=entries, to=texts, count=len(children), text=text))
     return found
+
+
+def is_pinned(state: State, agent: Agent, kept: Kept) -> bool:
+    """Whether an agent runs an earlier version of its class: it does not fit the newest, and that one is at hand."""
+    _, code = state.revisions.get(agent.revision, ("", ""))
+    return bool(agent.misfit) and not agent.failure and kept(agent.type_name, code)
 
 
 def _leaked_children(state: State, agent: Agent) -> list[Agent]:

@@ -1,13 +1,15 @@
 """The `@agent` decorator: a plain class becomes an agent type with `get`, `new_phantom` and `get_phantom`."""
 
 import inspect
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 from uuid import UUID
 
 from workbench.errors import AgentTypeError, DeterminismWarning
 from workbench.hazards.finding import hazards_of
+from workbench.ids import phantom_uuid
 from workbench.model.agent_type import AgentType, registry
 from workbench.model.source import revision_of, source_of
 from workbench.runtime import clock
@@ -59,16 +61,23 @@ def agent(cls: _T | None = None, /, *, ephemeral: bool = False, snapshot_every: 
         DeterminismWarning: a line of it cannot be replayed; `# workbench: deterministic` at its end says that it can.
     """
     if cls is None:
-        return lambda c: _agent(c, ephemeral=ephemeral, snapshot_every=snapshot_every)
-    return _agent(cls)
+        return lambda c: _agent(c, _names_around(c), ephemeral=ephemeral, snapshot_every=snapshot_every)
+    return _agent(cls, _names_around(cls))
 
 
-def _agent(cls: _T, *, ephemeral: bool = False, snapshot_every: int = 0) -> _T:
+def _names_around(cls: object) -> Mapping[str, Any]:
+    """What the function knows that defines a class and decorates it; its annotations may be text with such names."""
+    if "<locals>" not in getattr(cls, "__qualname__", ""):
+        return {}
+    return sys._getframe(2).f_locals  # noqa: SLF001 - what inspect.currentframe does
+
+
+def _agent(cls: _T, names: Mapping[str, Any], *, ephemeral: bool = False, snapshot_every: int = 0) -> _T:
     if type(snapshot_every) is not int or snapshot_every < 0:
         raise AgentTypeError(
             f"snapshot_every={snapshot_every!r:.80}", "it is no number of invocations", "write snapshot_every=100"
         )
-    agent_type = AgentType(cls, ephemeral=ephemeral, snapshot_every=snapshot_every)
+    agent_type = AgentType(cls, ephemeral=ephemeral, snapshot_every=snapshot_every, names=names)
     agent_type.code, agent_type.source = revision_of(cls), source_of(cls)
     _warn_of_hazards(cls)
 
@@ -81,9 +90,8 @@ def _agent(cls: _T, *, ephemeral: bool = False, snapshot_every: int = 0) -> _T:
         return get_phantom(new_phantom_id(), *args, **kwargs)
 
     def get_phantom(phantom_id: UUID | str, *args: Any, **kwargs: Any) -> Client:
-        """A client of the phantom with this id and these parameters."""
-        phantom = UUID(phantom_id) if isinstance(phantom_id, str) else phantom_id
-        return Client(agent_type, agent_type.agent_id(args, kwargs).with_phantom(phantom))
+        """A client of the phantom with this id and these parameters; an `AgentIdError` if the id is no UUID."""
+        return Client(agent_type, agent_type.agent_id(args, kwargs).with_phantom(phantom_uuid(phantom_id)))
 
     for name, verb in (("get", get), ("new_phantom", new_phantom), ("get_phantom", get_phantom)):
         before = inspect.getattr_static(cls, name, None)  # a method of that name, its own or of a base

@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import Any, Final, NoReturn, Protocol, TypeVarTuple
 
 from workbench.errors import UnsupportedError
+from workbench.runtime.current import line_of_task
 
 CLOSE_ATTEMPTS: Final = 10
 """How often a coroutine that is abandoned may await again in its `finally` blocks."""
@@ -70,9 +71,13 @@ class TimerHandle(asyncio.TimerHandle):
 
 
 class AgentTask(asyncio.Task[Any]):
-    """A task of an agent. Its hash is its number, so that a set of tasks (from `asyncio.wait`) replays in order."""
+    """A task of an agent. Its hash is its number, so that a set of tasks (from `asyncio.wait`) replays in order.
+
+    `line` is where it was made, if its code is a library's; empty if it is the user's.
+    """
 
     number = 0
+    line = ""
 
     def __hash__(self) -> int:
         return self.number
@@ -167,6 +172,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
             return future
         task = AgentTask(coro, loop=self, name=name or "agent task", **options)
         task.number = self.next_number()
+        task.line = line_of_task(coro)
         self._tasks.append(task)
         if len(self._tasks) > self._tasks_limit:
             self._tasks = self.leftover_tasks()

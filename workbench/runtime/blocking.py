@@ -15,6 +15,7 @@ from greenlet import getcurrent, greenlet
 
 from workbench.errors import UnsupportedError
 from workbench.runtime.agent_loop import AgentLoop
+from workbench.runtime.current import current
 
 
 class _MethodGreenlet(greenlet):  # type: ignore[misc] # untyped
@@ -64,13 +65,20 @@ def wait_blocking(future: "asyncio.Future[Any]", name: str) -> Any:
     """Wait in a plain `def` method for a future of the agent's loop; its result.
 
     Raises:
-        UnsupportedError: called in an `async def` method, where waiting is written `await`.
+        UnsupportedError: called in an `async def` method, where waiting is written `await`, or in a constructor, which
+            cannot wait.
     """
     if future.done():
         return future.result()
     method = getcurrent()
     if not isinstance(method, _MethodGreenlet) or method.parent is None:
         future.cancel()
+        if current.instance.root is None:  # set once the invocation has begun: before, its object is made
+            raise UnsupportedError(
+                f"{name} in a constructor",
+                "an agent's object is made at once, without waiting",
+                "keep what __init__ is given, and wait in the method that needs the answer",
+            )
         raise UnsupportedError(
             f"{name} in an async method", "it would stop the agent's event loop", "use the awaitable form with await"
         )

@@ -6,6 +6,7 @@ decide and append the same `CallMade` entry.
 
 import asyncio
 import contextvars
+import math
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from workbench.core.ephemeral import keyed_phantom
 from workbench.errors import AgentTypeError, EncodingError
-from workbench.ids import AgentId
+from workbench.ids import AgentId, phantom_uuid
 from workbench.model.agent_type import AgentType, MethodType, registry
 from workbench.model.codec import encode
 from workbench.model.entries import CallMade, CallScheduled
@@ -71,18 +72,27 @@ def due_time(at: object, now: int) -> int:
     Raises:
         AgentTypeError: it is no time, or lies beyond what a timer can hold.
     """
-    if isinstance(at, datetime):
-        due: float = at.timestamp() * 1e9
-    elif isinstance(at, timedelta):
-        due = now + at.total_seconds() * 1e9
-    elif isinstance(at, (int, float)) and not isinstance(at, bool):
-        due = now + at * 1e9
-    else:
-        raise AgentTypeError(
-            f"schedule at {at!r:.80}", f"a {type(at).__name__} is no time", "pass a datetime, a timedelta, or seconds"
-        )
+    try:
+        if isinstance(at, datetime):
+            due: float = at.timestamp() * 1e9
+        elif isinstance(at, timedelta):
+            due = now + at.total_seconds() * 1e9
+        elif isinstance(at, (int, float)) and not isinstance(at, bool):
+            due = now + at * 1e9
+        else:
+            raise AgentTypeError(
+                f"schedule at {at!r:.80}",
+                f"a {type(at).__name__} is no time",
+                "pass a datetime, a timedelta, or seconds",
+            )
+    except (ValueError, OverflowError):  # a local time before the year 1 in UTC, a number that no float can hold
+        due = math.nan
     if not abs(due) <= LAST_SECOND * 1e9:  # also NaN
-        raise AgentTypeError(f"schedule at {at!r:.80}", "it lies beyond the year 2255", "pass an earlier time")
+        raise AgentTypeError(
+            f"schedule at {at!r:.80}",
+            "it lies outside the years 1685 to 2255",
+            "pass a time between, or 0 for at once",
+        )
     return round(due)
 
 
@@ -194,10 +204,15 @@ class Method:
             key: idempotency key; an equal key joins the invocation that has it and gets its result.
             label: a name for people, shown in the views.
             timeout: seconds to wait for the result.
+
+        Raises:
+            AgentTypeError: an option is of another kind.
         """
         for name, text in (("key", key), ("label", label)):
             if text is not None:
                 _check_text(name, text)
+        if timeout is not None:
+            _check_timeout(timeout)
         return Method(
             self._agent_id,
             self._method,
@@ -225,6 +240,16 @@ def _check_text(name: str, text: object) -> None:
     if not isinstance(text, str) or not text or any("\ud800" <= c <= "\udfff" for c in text):
         raise AgentTypeError(
             f"{name}={text!r:.80}", f"a {name} is text that is not empty", f"pass a string, as {name}='nightly'"
+        )
+
+
+def _check_timeout(timeout: object) -> None:
+    number = not isinstance(timeout, bool) and isinstance(timeout, (int, float))
+    if not number or not abs(timeout) <= LAST_SECOND:  # type: ignore[arg-type] # it is a number; also NaN
+        raise AgentTypeError(
+            f"timeout={timeout!r:.80}",
+            f"a timeout is a number of seconds, {LAST_SECOND:.0e} at most",
+            "pass a number, as timeout=60, or none to wait as long as it takes",
         )
 
 
@@ -367,10 +392,11 @@ class Client:
         Oplog: `AgentForked` in the fork's oplog; from an agent, `ControlMade` in the asking one's.
 
         Raises:
+            AgentIdError: the phantom id is no UUID.
             UnknownAgentError: there is no such agent.
             RefusedError: as for `revert`; or an agent of the fork's id exists.
         """
-        text = "" if phantom_id is None else str(UUID(str(phantom_id)))
+        text = "" if phantom_id is None else str(phantom_uuid(phantom_id))
         fork_id: str = await self._control("fork", _whole("at", at), text)
         return Client(self._type, AgentId.parse(fork_id))
 

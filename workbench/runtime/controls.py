@@ -53,7 +53,7 @@ class Controls:
         """Do one of the verbs of a client.
 
         Args:
-            verb: `delete`, `interrupt`, `resume`, `revert_to`, `revert_invocations`, `fork`.
+            verb: `delete`, `interrupt`, `resume`, `revert_to`, `revert_invocations`, `fork`, `newest_run` (of a job).
             target_id: text of the agent's id.
             argument: the index, the number of invocations, or whether children go too.
             text: the phantom id of a fork, when the caller wants a certain one.
@@ -221,6 +221,11 @@ class Controls:
         deleted = self._end(decisions.subtree(state, *jobs))
         return [job.text for job in jobs], deleted, [agent.text for agent in decisions.left_behind(state)]
 
+    def _newest_run(self, agent: Agent, _argument: int, _text: str) -> tuple[str, bytes] | None:
+        """Key and encoded arguments."""
+        run = decisions.newest_run(agent)
+        return None if run is None else (str(run.key), run.args)
+
     # ---- helpers -------------------------------------------------------------------------------------------------
 
     def _family(self, agent: Agent) -> set[int]:
@@ -255,4 +260,5 @@ _VERBS: Final[dict[str, Callable[[Controls, Agent, int, str], Any]]] = {
     "revert_to": Controls._revert_to,  # noqa: SLF001
     "revert_invocations": Controls._revert_invocations,  # noqa: SLF001
     "fork": Controls._fork,  # noqa: SLF001
+    "newest_run": Controls._newest_run,  # noqa: SLF001
 }

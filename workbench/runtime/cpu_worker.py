@@ -7,6 +7,8 @@ exception, its names and traceback.
 
 A thread of its own reads, so the process ends at once when whoever started it does, whatever it is computing. It stands
 in a process group of its own: an interrupt from the keyboard does not reach it, and it takes its children with it.
+
+The jobs may import the workbench, and find by `serving` that they have no session here.
 """
 
 import builtins
@@ -21,6 +23,10 @@ import traceback
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct(">Q")
+NAME = "workbench.runtime.cpu_worker"
+
+serving = False
+"""Whether this process runs steps."""
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
@@ -70,6 +76,9 @@ def answer(request: bytes, dumps: Any) -> bytes:
 
 def main() -> None:
     """Serve until standard input ends."""
+    global serving  # noqa: PLW0603 - a fact of the process
+    serving = True
+    sys.modules[NAME] = sys.modules[__name__]  # a script is `__main__`: who imports it by its name gets this one
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     source = os.fdopen(os.dup(0), "rb")
     target = os.fdopen(os.dup(1), "wb")

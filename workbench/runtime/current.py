@@ -4,6 +4,7 @@ One agent runs at a time on a session's thread, and only inside a delivery, so a
 set around each run and empty otherwise, also in the threads and tasks that steps run in.
 """
 
+import asyncio
 import sys
 import threading
 from types import CodeType, FrameType
@@ -50,7 +51,7 @@ def refuse_blocking(name: str, do: str) -> None:
         raise NotInAgentError(f"{name} in {where}", "it would stop the session's thread", do)
 
 
-_SKIPPED: Final = ("asyncio", "workbench", "contextlib", "concurrent")
+_SKIPPED: Final = ("asyncio", "workbench", "contextlib", "concurrent", "threading")
 
 
 class _Code:
@@ -71,8 +72,20 @@ _codes: dict[int, _Code] = {}
 
 
 def calling_line() -> str:
-    """`file:line` of the user's code that led here: the nearest frame outside asyncio and the workbench."""
-    return line_of(sys._getframe(1))  # noqa: SLF001 - what inspect.currentframe does, without its cost
+    """`file:line` of the user's code that led here: the nearest frame outside asyncio and the workbench.
+
+    In a task that is library code from top to bottom (`gather(asyncio.sleep(1))`) it is the line that made the task.
+    """
+    line = line_of(sys._getframe(1))  # noqa: SLF001 - what inspect.currentframe does, without its cost
+    if not line and current.instance is not None:
+        line = getattr(asyncio.current_task(), "line", "")
+    return line
+
+
+def line_of_task(coroutine: object) -> str:
+    """What `calling_line` shall say in a task of this coroutine where no frame is the user's."""
+    own = line_of(getattr(coroutine, "cr_frame", None))
+    return "" if own else calling_line()
 
 
 def line_of(frame: FrameType | None) -> str:

@@ -5,7 +5,6 @@ Each function that writes to the oplog says so, and what replay makes of it.
 
 import asyncio
 import inspect
-import typing
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,7 +15,8 @@ from uuid import UUID
 
 from workbench.errors import AgentTypeError
 from workbench.ids import AgentId
-from workbench.model.codec import NOTHING_KNOWN, KnownTypes, known_types
+from workbench.model.agent_type import takes_and_gives
+from workbench.model.codec import KnownTypes
 from workbench.model.retry import Retry, policy_of
 from workbench.runtime.awaiting import Awaiting
 from workbench.runtime.clock import as_datetime
@@ -50,22 +50,15 @@ _results: Final[weakref.WeakKeyDictionary[FunctionType, KnownTypes]] = weakref.W
 
 
 def _result_of(function: Callable[..., Any]) -> KnownTypes:
-    """The classes that a step's result may be of."""
+    """The classes that a step's result may be of, by the annotation."""
     if not isinstance(function, FunctionType):
-        return _read_result(function) or NOTHING_KNOWN
+        return takes_and_gives(function)[1]
     known = _results.get(function)
-    if known is None and (known := _read_result(function)) is not None:
-        _results[function] = known
-    return known or NOTHING_KNOWN
-
-
-def _read_result(function: Callable[..., Any]) -> KnownTypes | None:
-    """By the annotation; None when there is one that cannot be read, or not yet."""
-    try:
-        hint = typing.get_type_hints(function).get("return")
-    except Exception:  # noqa: BLE001 - it counts as none
-        return None
-    return NOTHING_KNOWN if hint is None else known_types([hint])
+    if known is None:
+        known = takes_and_gives(function)[1]
+        if not known.unresolved:  # else it may be resolved later
+            _results[function] = known
+    return known
 
 
 def step(
@@ -86,7 +79,7 @@ def step(
 
     Args:
         fn: what to run. With `cpu=True` it and its arguments are copied to another process: it may be defined in a
-            cell, and should compute and nothing else.
+            cell, and should compute and nothing else; it has no session there.
         *args: its arguments.
         retry: what to do when it raises: a number of tries, or a `wb.Retry`. By default it is tried 3 times, 100 ms and
             300 ms apart; once when it is not idempotent, because it may have raised after it took effect. Cancellation,

@@ -75,6 +75,7 @@ class Engine:
         self.runs = 0
         self.append = journal.append  # straight through: instances call these for most operations
         self.append_all = journal.append_all
+        self.watched = watchers.watched
         self.controls = Controls(self, journal)
         self.control = self.controls.answer
         self.revisions = Revisions(journal, registry)
@@ -205,7 +206,7 @@ class Engine:
         if instance.stopped is not None:
             self._fail(agent.uid, slot, instance.stopped)
         elif agent.current is None:
-            if agent.ephemeral:
+            if agent.ephemeral and not agent.queue:
                 self.put_away(slot)
         elif agent.waits:
             cycle = find_deadlock(self._journal.state, agent.uid)
@@ -225,7 +226,8 @@ class Engine:
         links = [_in_words(state, link) for link in ring]
         method = caller.current.method if caller.current is not None else ""
         slot.refusals[wait.op] = encode_failure(DeadlockError(links), caller.text, method)
-        self._journal.append_all(decisions.withdraw(state, invocation, (caller.uid, wait.op)))
+        if not self.watched(invocation):
+            self._journal.append_all(decisions.withdraw(state, invocation, (caller.uid, wait.op)))
         self.due(caller.uid, wait.op)
 
     def _fail(self, uid: int, slot: Slot, error: BaseException) -> None:

@@ -25,7 +25,7 @@ from workbench.questions.fork_difference import compare_forks
 from workbench.questions.fork_family import family
 from workbench.questions.mentions import TELLING, Mentions, PromiseKey
 from workbench.questions.origins import origins
-from workbench.questions.standing import View
+from workbench.questions.standing import Kept, View
 from workbench.questions.why import Fan, Trail, follow, tell
 from workbench.questions.window import Window
 from workbench.runtime.reading import Reader, id_text
@@ -123,6 +123,7 @@ class Explaining(Reader):
                 self._log,
                 self.wall,
                 self._defined,
+                self._kept,
                 lambda state, asked: self._require(state, id_text(asked)),
             )
         )
@@ -135,7 +136,7 @@ class _Means(NamedTuple):
         read: asks the state at one moment.
         log: what is committed.
         wall: the present time.
-        defined: whether a class of this name is there to run.
+        defined: whether a class of this name is there to run; `kept`, whether an earlier one is.
         find: the agent that a client, an id or a text names; raises `UnknownAgentError`.
     """
 
@@ -143,6 +144,7 @@ class _Means(NamedTuple):
     log: Log
     wall: Callable[[], int]
     defined: Callable[[str], bool]
+    kept: Kept
     find: Callable[[State, object], Agent]
 
 
@@ -195,7 +197,7 @@ class _Explainer:
         means = self._means
 
         def look(state: State) -> _Look:
-            view = View(means.wall(), means.defined, self._log.salt, mentions)
+            view = View(means.wall(), means.defined, self._log.salt, mentions, means.kept)
             trail = follow(state, means.find(state, asked), view)
             made = [promise.created for key in trail.promises if (promise := state.promises.get(key)) is not None]
             parts = {fan.uid: segments(state, fan.uid) for fan in trail.fans.values()}

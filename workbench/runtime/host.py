@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from workbench.core.decisions import Draft
-from workbench.core.nouns import Agent, Promise
+from workbench.core.nouns import Agent, Invocation, Promise
 from workbench.core.state import State
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
@@ -28,6 +28,9 @@ class Host(Protocol):
 
     def make_call(self, caller: int, target: AgentId, request: e.CallMade, line: str) -> Entry:
         """Decide and append a call; its entry."""
+
+    def watched(self, invocation: Invocation) -> bool:
+        """Whether somebody outside waits for it."""
 
     def control(self, agent: Agent, verb: str, target_id: str, argument: int, text: str) -> tuple[bool, bytes]:
         """Do what one agent wants done to another: whether it was, and the encoded result or failure."""

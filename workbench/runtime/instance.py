@@ -436,7 +436,7 @@ class Instance:
     def _record_drop(self, op: int) -> None:
         entry = self._expect(e.WaitDropped, f"to drop what it began at index {op}")
         if entry is None:
-            self.host.append_all(decisions.drop_wait(self.host.state, self.agent, op))
+            self.host.append_all(decisions.drop_wait(self.host.state, self.agent, op, self.host.watched))
         elif entry.body.op != op:  # type: ignore[attr-defined]
             self._diverge(entry, f"to drop what it began at index {op}", calling_line())
 
@@ -488,9 +488,13 @@ class Instance:
         if entry is None:
             promise = self._promise(promise_id, "await_promise")
             entry = self.host.append(self.agent.uid, e.PromiseAwaited(promise.owner, promise.index), calling_line())
-        elif entry.body.promise != promise_id.index:  # type: ignore[attr-defined]
+        elif not self._names(promise_id, entry.body):  # type: ignore[arg-type]
             self._diverge(entry, f"await_promise {promise_id}", calling_line())
         return self._wait(entry)
+
+    def _names(self, promise_id: PromiseId, then: e.PromiseAwaited | e.PromiseCompleted | e.PromiseSeen) -> bool:
+        """Whether the code asks for the promise that it asked for then."""
+        return promise_id.index == then.promise and promise_id.incarnation == self.host.incarnation(then.owner)
 
     def complete_promise(self, promise_id: PromiseId, value: bytes) -> bool:
         """Complete a promise; whether this was the first completion."""
@@ -502,7 +506,9 @@ class Instance:
             draft = decisions.complete_promise(promise, self.agent.uid, value)
             entry = self.host.append(*draft, calling_line())
         body: Any = entry.body
-        if body.promise != promise_id.index or (body.first and body.value != value):
+        if not self._names(promise_id, body):
+            self._diverge(entry, f"complete_promise {promise_id}", calling_line())
+        if body.first and body.value != value:
             self._diverge(entry, f"complete_promise {promise_id} with another payload", calling_line())
         return bool(body.first)
 
@@ -516,7 +522,7 @@ class Instance:
             body = e.PromiseSeen(promise.owner, promise.index, bool(promise.settled))
             entry = self.host.append(self.agent.uid, body, calling_line())
         seen: Any = entry.body
-        if seen.promise != promise_id.index:
+        if not self._names(promise_id, seen):
             self._diverge(entry, f"promise_state {promise_id}", calling_line())
         return bool(seen.completed)
 
@@ -552,6 +558,7 @@ class Instance:
                 f"the atomic region that began at index {self.regions.open[0]} is open",
                 "fork before or after the region",
             )
+        self.agent.agent_id.with_phantom(UUID(int=0))  # an id that would be too long is refused on replay too
         entry = self._expect(e.ForkMade, "fork")
         if entry is None:
             fork_id = self.agent.agent_id.with_phantom(self.host.new_phantom_id())
@@ -571,9 +578,16 @@ class Instance:
         self.host.say(self.agent, level, message)
 
     def derive(self, purpose: str) -> str:
-        """32 hexadecimal digits that are the same on replay and differ between any two agents, forks included."""
-        owner = self.identity.uid
-        text = f"{self.host.incarnation(owner)}/{self.invocation}/{purpose}"
+        """32 hexadecimal digits that are the same on replay and differ between any two agents, forks included.
+
+        What an agent does anew after it was reverted differs too, but for a region that a crash undid.
+        """
+        owner = self.identity
+        text = f"{self.host.incarnation(owner.uid)}/{self.invocation}/{purpose}"
+        if owner.afresh:
+            index = self.cursor.index if self.cursor is not None else None
+            since = [at for at in owner.afresh if index is None or at < index]
+            text += f"/{since[-1]}" if since else ""
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
     def draw(self, purpose: str) -> str:

@@ -6,16 +6,18 @@ of it. For a method of an agent class the children are phantoms of that class. T
 that runs it; after a kernel restart an unfinished job waits, visibly, until that cell has run again.
 """
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, Protocol
 
-from workbench.errors import AgentTypeError, InvocationError, JobConflictError
+from workbench.errors import AgentTypeError, InvocationError, JobConflictError, UnknownAgentError
 from workbench.ids import AgentId
-from workbench.model.agent_type import AgentType, MethodType, registry
+from workbench.model.agent_type import AgentType, MethodType, registry, takes_and_gives
 from workbench.model.codec import decode, encode
 from workbench.model.failure import Failure, exception_of, failure_of
+from workbench.model.fan_out_results import FanOutResults
 from workbench.runtime.agent import new_phantom_id
 from workbench.runtime.client import Client, Method
 from workbench.runtime.current import current
@@ -29,27 +31,6 @@ FIRST_RUN: Final = "run-1"
 """Key of a job's first run; the later ones count on."""
 LABEL_LENGTH: Final = 40
 """Characters of an item's text that are shown with its agent."""
-
-
-class FanOutResults(list[Any]):
-    """Results in the order of the items; with `on_error="collect"` the errors stand in their places.
-
-    `ok` has the results alone, `failed` pairs of item and error.
-    """
-
-    def __init__(self, items: list[Any], outcomes: list[Any]) -> None:
-        super().__init__(outcomes)
-        self._items = items
-
-    @property
-    def ok(self) -> list[Any]:
-        """The results of the items that succeeded."""
-        return [o for o in self if not isinstance(o, BaseException)]
-
-    @property
-    def failed(self) -> list[tuple[Any, BaseException]]:
-        """Each item that failed, with its error."""
-        return [(item, o) for item, o in zip(self._items, self, strict=True) if isinstance(o, BaseException)]
 
 
 class JobView(NamedTuple):
@@ -114,10 +95,7 @@ async def fan_out(
     job_id = job_type.agent_id((name or UNNAMED,), {})
     if name is None:
         job_id = job_id.with_phantom(new_phantom_id())
-    if current.instance is not None:
-        key = "run"
-    else:
-        key = FIRST_RUN if name is None else _key(job_id, listed, body, again=again)
+    key = FIRST_RUN if name is None else _key(job_id, listed, body, again=again)
     call = Client(job_type, job_id).run.with_options(key=key, label=name or body.title)(
         listed, limit, on_error == "collect"
     )
@@ -157,7 +135,7 @@ def _fields(failure: Failure) -> list[Any]:
 
 def _key(job_id: AgentId, items: list[Any], body: "_Body", *, again: bool) -> str:
     """The key of the run to join or to begin; the newest run counts."""
-    found = default_session().newest_run(job_id.text)
+    found = _newest_run(job_id.text)
     if found is None:
         return FIRST_RUN
     key, args = found
@@ -172,6 +150,17 @@ def _key(job_id: AgentId, items: list[Any], body: "_Body", *, again: bool) -> st
             "run it anew with again=True (--again), or give it another name",
         )
     return key
+
+
+def _newest_run(job_id: str) -> tuple[str, bytes] | None:
+    """Key and encoded arguments of a job's newest run; an agent's question is recorded with the answer."""
+    if current.instance is None:
+        return default_session().newest_run(job_id)
+    try:
+        found: tuple[str, bytes] | None = current.instance.control("newest_run", job_id, 0)
+    except UnknownAgentError:
+        return None
+    return found
 
 
 class _Body(NamedTuple):
@@ -257,36 +246,32 @@ def _item_method(title: str, function: Callable[..., Any]) -> MethodType:
             f"it cannot be called with one item ({error})",
             "pass a function of one item",
         ) from None
-    return MethodType(title, title, _as_method(function))
+    method = MethodType(title, title, _as_method(function))
+    method.takes, method.gives = takes_and_gives(_annotated(function))
+    return method
+
+
+def _annotated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that was written, whose annotations count."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    written = hasattr(function, "__code__") or hasattr(function, "__wrapped__")
+    return function if written else type(function).__call__
 
 
 def _as_method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function with `self` before the item, and the annotations of the original."""
+    """A function with `self` before the item."""
     if inspect.iscoroutinefunction(function):
 
         async def run_item(self: Any, item: Any) -> Any:  # noqa: ARG001 - agents' methods have it
             return await function(item)
 
-        wrapped: Callable[..., Any] = run_item
-    else:
+        return run_item
 
-        def call_item(self: Any, item: Any) -> Any:  # noqa: ARG001
-            return function(item)
+    def call_item(self: Any, item: Any) -> Any:  # noqa: ARG001
+        return function(item)
 
-        wrapped = call_item
-    hints = {k: v for k, v in getattr(function, "__annotations__", {}).items() if k == "return"}
-    first = next(iter(inspect.signature(function).parameters.values()), None)
-    if first is not None and first.annotation is not first.empty:
-        hints["item"] = first.annotation
-    wrapped.__annotations__ = {k: _resolve(v, function) for k, v in hints.items()}
-    return wrapped
-
-
-def _resolve(hint: Any, function: Callable[..., Any]) -> Any:
-    """An annotation given as text, looked up where the function was written."""
-    if not isinstance(hint, str):
-        return hint
-    return getattr(function, "__globals__", {}).get(hint, Any)
+    return call_item
 
 
 def _job_type(body: _Body) -> AgentType:
@@ -318,8 +303,8 @@ def _job_type(body: _Body) -> AgentType:
     Job.__name__ = Job.__qualname__ = type_name
     agent_type = AgentType(Job)
     agent_type.job = True
-    agent_type.methods["run"].takes = body.takes
-    agent_type.methods["run"].gives = body.gives
+    for method in agent_type.methods.values():
+        method.takes, method.gives = body.takes, body.gives
     registry.add(agent_type)
 
     def own_child(name: str) -> Method:

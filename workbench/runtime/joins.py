@@ -7,7 +7,6 @@ recorded so.
 
 import asyncio
 import inspect
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sized
 from typing import Any
 
@@ -111,42 +110,40 @@ async def race_ok(calls: Iterable[Awaitable[Any]]) -> Any:
 class as_completed(AsyncIterator[Any]):  # noqa: N801 - used as a function, like asyncio's
     """Iterate over results in the order of completion: `async for result in wb.as_completed(calls)`.
 
-    A call that failed raises when its turn comes; iterating further is possible. Calls that are left when the iteration
-    is given up with `aclose()`, or when the agent's invocation ends, are dropped.
+    Several tasks may iterate over one: each result goes to one of them, and all come to an end with the last. A call
+    that failed raises when its turn comes; iterating further is possible. Calls that are left when the iteration is
+    given up with `aclose()`, or when the agent's invocation ends, are dropped.
     """
 
     def __init__(self, calls: Iterable[Awaitable[Any]]) -> None:
         self._calls: Iterable[Awaitable[Any]] | None = calls
         self._futures: list[asyncio.Future[Any]] = []
-        self._done: deque[asyncio.Future[Any]] = deque()
+        self._ended: asyncio.Queue[asyncio.Future[Any] | None] = asyncio.Queue()
+        """Calls in the order of their ends, then `None`, which each who waits for more passes on to the next."""
         self._left = 0
-        self._waiter: asyncio.Future[None] | None = None
 
     def __aiter__(self) -> "as_completed":
         return self
-
-    def _completed(self, future: "asyncio.Future[Any]") -> None:
-        self._done.append(future)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
     async def __anext__(self) -> Any:
         if self._calls is not None:
             self._futures = _begin(self._calls)
             self._calls, self._left = None, len(self._futures)
             for future in self._futures:
-                future.add_done_callback(self._completed)
-        if not self._left:
+                future.add_done_callback(self._ended.put_nowait)
+        ended = await self._ended.get() if self._left else None
+        if not self._left or ended is None:
+            self._ended.put_nowait(None)
             raise StopAsyncIteration
-        while not self._done:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
         self._left -= 1
-        return self._done.popleft().result()
+        if not self._left:
+            self._ended.put_nowait(None)
+        return ended.result()
 
     async def aclose(self) -> None:
         """Drop the calls that have not ended."""
         self._left = 0
+        self._ended.put_nowait(None)
         _cancel(self._futures)
 
 

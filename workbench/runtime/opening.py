@@ -5,11 +5,13 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from workbench.errors import StoreError, StoreReadOnlyError
+from workbench.errors import SessionError, StoreError, StoreReadOnlyError
+from workbench.runtime import cpu_worker
 from workbench.runtime.answer import uninterrupted
 from workbench.runtime.clock import Clock, in_words
 from workbench.runtime.read_only import ReadOnlySession
 from workbench.runtime.session import Session
+from workbench.runtime.steps import step_session
 from workbench.store.commit_mark import END
 from workbench.store.connection import place_of
 from workbench.store.lock import StoreLock, refuse_network_home
@@ -50,6 +52,7 @@ def start(
         StoreCorruptError: the log was changed from outside, or what was committed last is missing.
         StoreReadOnlyError: there is nothing to read, or `fresh` was asked for too.
         StoreError: with `read_only`, there is no such file.
+        SessionError: in the function of a step with `cpu=True`; there `read_only` is all that is allowed.
     """
     name = os.fspath(path) if path is not None else default_path()
     return uninterrupted(lambda: _start(name, clock or Clock(), fresh=fresh, read_only=read_only))
@@ -63,6 +66,7 @@ def _start(name: str, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
             if _default is None or _default.closed:
                 _default = looking
             return looking
+        _refuse_in_worker()
         if name == MEMORY:
             session = Session(name, MemoryLog(clock.token()), None, clock, _forget)
         else:
@@ -77,6 +81,16 @@ def _start(name: str, clock: Clock, *, fresh: bool, read_only: bool) -> Session:
             _open[full, False] = session
         _default = session
     return session
+
+
+def _refuse_in_worker() -> None:
+    """No session runs in a process of steps: it would be another than the caller's, on a store of its own."""
+    if cpu_worker.serving:
+        raise SessionError(
+            "the function of a step with cpu=True asked for a session",
+            "it runs in a process of its own, which has none, and to start one there would begin a second store",
+            "compute there and return the result, and use the workbench in the agent",
+        )
 
 
 def _look(name: str, clock: Clock, *, fresh: bool) -> Session:
@@ -143,7 +157,13 @@ def default_path() -> str:
 
 
 def default_session() -> Session:
-    """The default session, started when there is none."""
+    """The default session, started when there is none. In the function of a step: the session of its agent."""
+    own: Session | None = step_session.get(None)
+    if own is not None:
+        if not own.opened:
+            with _guard:  # until it is: it took up the step when it was opened
+                pass
+        return own
     found = _default
     if found is None or found.closed:
         found = start()

@@ -61,7 +61,8 @@ class Together(asyncio.Future[None]):
     """Done when each of several operations has ended, however. Cancelling it cancels them.
 
     `asyncio.gather` does the same with a callback through the loop per member, which costs a fan-out a tenth of its
-    speed.
+    speed. An operation tells one `Together` directly, and one place in it; any further place of it, in this one or in
+    another, hears by such a callback.
     """
 
     __slots__ = ("left", "members")
@@ -71,13 +72,17 @@ class Together(asyncio.Future[None]):
         self.members = members
         self.left = 0
         for member in members:
-            if not member.done():
+            if member.done():
+                continue
+            self.left += 1
+            if member.together is None:
                 member.together = self
-                self.left += 1
+            else:
+                member.add_done_callback(self.member_ended)
         if not self.left:
             self.set_result(None)
 
-    def member_ended(self) -> None:
+    def member_ended(self, _member: "asyncio.Future[Any] | None" = None) -> None:
         """One more member is done."""
         self.left -= 1
         if not self.left and not self.done():

@@ -12,6 +12,7 @@ import msgspec
 from workbench.errors import AgentTypeError, DecodingError, EncodingError
 from workbench.ids import PromiseId
 from workbench.model.codec import MAX_BYTES
+from workbench.model.json_form import json_form
 from workbench.runtime.awaiting import Awaiting
 from workbench.runtime.blocking import wait_blocking
 from workbench.runtime.current import calling_line, current
@@ -47,7 +48,7 @@ class _PromiseWait(Awaiting):
         return future
 
     def _submit(self) -> "Future[bytes]":
-        return default_session().thread.requests.await_promise(self._promise_id)
+        return default_session().await_promise(self._promise_id)
 
     def __repr__(self) -> str:
         return printable(f"<wait for promise {self._promise_id}>")
@@ -140,15 +141,10 @@ def complete_promise_json(promise_id: PromiseId, value: object) -> bool:
     """As `complete_promise`, with the value sent as JSON.
 
     Raises:
-        EncodingError: the value has no JSON form.
+        EncodingError: the value has no JSON form, or would be read as another: NaN and infinity, and dicts of which two
+            keys are the same text.
     """
-    try:
-        data = msgspec.json.encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise EncodingError(
-            "value", f"it has no JSON form ({error})", "send text, numbers, lists, dicts, dataclasses"
-        ) from error
-    return complete_promise(promise_id, data)
+    return complete_promise(promise_id, json_form(value))
 
 
 def promise_state(promise_id: PromiseId) -> str:
@@ -162,10 +158,8 @@ def promise_state(promise_id: PromiseId) -> str:
     """
     _checked(promise_id)
     if current.instance is not None:
-        completed = current.instance.promise_state(promise_id)
-    else:
-        completed = default_session().thread.requests.promise_completed(promise_id)
-    return "completed" if completed else "pending"
+        return "completed" if current.instance.promise_state(promise_id) else "pending"
+    return default_session().promise_state(promise_id)
 
 
 def _checked(promise_id: object) -> PromiseId:

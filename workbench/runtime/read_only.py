@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from workbench.core.decisions import find_promise
 from workbench.core.nouns import Invocation
 from workbench.core.state import State
 from workbench.errors import SessionClosedError, StoreCorruptError, StoreReadOnlyError
-from workbench.ids import AgentId
+from workbench.ids import AgentId, PromiseId
 from workbench.model.agent_type import registry
 from workbench.model.codec import NOTHING_KNOWN, decode
 from workbench.model.entries import Entry
@@ -113,10 +114,31 @@ class ReadOnlySession(Session):
     def _defined(self, type_name: str) -> bool:  # noqa: ARG002 - whatever it is
         return True
 
+    def _kept(self, type_name: str, code: str) -> bool:  # noqa: ARG002 - whoever works in the store may have it
+        return True
+
     def status(self, agent_id: str) -> "Future[str]":
         """The status of an agent, `idle` when it does not exist."""
         future: Answer[str] = Answer()
         future.set_result(self.read(lambda state: self._status(state, agent_id)))
+        return future
+
+    def await_promise(self, promise_id: PromiseId) -> "Future[bytes]":
+        """The payload of a promise that is completed.
+
+        Raises:
+            PromiseNotFound: no promise has this id.
+            StoreReadOnlyError: it is not completed: nothing waits for that here.
+        """
+
+        def ask(state: State) -> bytes:
+            promise = find_promise(state, self._log.salt, promise_id)
+            if not promise.settled:
+                raise self._refusal(f"the payload of promise {promise_id}", "it is pending, and nothing waits here")
+            return promise.value
+
+        future: Answer[bytes] = Answer()
+        future.set_result(self.read(ask))
         return future
 
     async def result(self, agent_id: AgentId | str) -> Any:

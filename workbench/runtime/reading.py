@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from workbench.core.decisions import find_promise, newest_run
 from workbench.core.history import why_no_cut
 from workbench.core.lineage import Segment, segments
 from workbench.core.nouns import Agent
 from workbench.core.state import State
 from workbench.errors import AgentIdError, NotInAgentError, UnknownAgentError
-from workbench.ids import AgentId
+from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.entries import Entry
 from workbench.questions import graph_rows, invocations, rows
@@ -71,6 +72,10 @@ class Reader(ABC):
     def _defined(self, type_name: str) -> bool:
         """Whether a class of this name is there to run."""
 
+    @abstractmethod
+    def _kept(self, type_name: str, code: str) -> bool:
+        """Whether an earlier class of this name, by the hash of its code, is there to run, as far as is known."""
+
     def read(self, question: Callable[[State], _T]) -> _T:
         """Ask the folded state something, at one moment; for views and tools.
 
@@ -110,7 +115,7 @@ class Reader(ABC):
         """
         rows.one_of("status", status, STATUSES)
         which = AgentFilter(status, type, name, None if parent is None else id_text(parent))
-        return self.read(lambda state: rows.agents(state, self._defined, which))
+        return self.read(lambda state: rows.agents(state, self._defined, self._kept, which))
 
     def agent_ids(self, start: str = "", limit: int = 100) -> list[str]:
         """Ids of living agents that begin with a text, sorted; for completion."""
@@ -205,10 +210,17 @@ class Reader(ABC):
 
         Raises:
             SearchError: there is no such state.
+            UnknownAgentError: no such agent.
         """
         rows.one_of("state", state, PROMISE_STATES)
         wanted = None if agent is None else id_text(agent)
-        upto, keys = self.read(lambda now: (now.seq, _keys(now, state)))
+
+        def ask(now: State) -> tuple[int, list[PromiseKey]]:
+            if wanted is not None:
+                self._require(now, wanted)
+            return now.seq, _keys(now, state)
+
+        upto, keys = self.read(ask)
         mentions, made = self._made(upto)
         world = self._log.salt, self.wall()
         found: list[PromiseInfo] = []
@@ -235,6 +247,16 @@ class Reader(ABC):
                 "see session.promises()",
             )
         return found[0]
+
+    def promise_state(self, promise_id: PromiseId) -> str:
+        """`pending` or `completed`, as of now; as `wb.promise_state`.
+
+        Raises:
+            PromiseNotFound: no promise has this id.
+        """
+        salt = self._log.salt
+        settled = self.read(lambda state: find_promise(state, salt, promise_id).settled)
+        return "completed" if settled else "pending"
 
     def outcome(self, uid: int) -> tuple[bool, bytes] | None:
         """How an agent's last invocation ended: whether well, and the encoded result or failure; None for never."""
@@ -412,10 +434,8 @@ class Reader(ABC):
 
         def ask(state: State) -> tuple[str, bytes] | None:
             agent = state.find(agent_id)
-            if agent is None or not agent.keys:
-                return None
-            newest = max(agent.keys.values(), key=lambda i: i.seq)
-            return str(newest.key), newest.args
+            newest = None if agent is None else newest_run(agent)
+            return None if newest is None else (str(newest.key), newest.args)
 
         return self.read(ask)
 

@@ -170,11 +170,3 @@ class Requests:
 
         was_first: bool = self._door.ask(complete).result()
         return was_first
-
-    def promise_completed(self, promise_id: PromiseId) -> bool:
-        """Whether a promise is completed, as of now."""
-        salt = self._journal.log.salt
-        completed: bool = self._door.read(
-            lambda state: bool(decisions.find_promise(state, salt, promise_id).settled)
-        ).result()
-        return completed

@@ -2,8 +2,9 @@
 
 An edited cell defines an agent type anew. New agents take the new code. An agent that exists is *rehearsed* on it when
 it is next served: its oplog is replayed without any effect. If the code asks for all that the oplog holds, the agent is
-updated; else it stays with its old class, as long as this process has it. The source text in the store is for people:
-it is never run, because a store may come from somebody else.
+updated; else it stays with its old class, as long as this process has it. In a process that never had it the agent runs
+on the new class, and stops where the two part. The source text in the store is for people: it is never run, because a
+store may come from somebody else.
 """
 
 import logging
@@ -75,20 +76,23 @@ class Revisions:
         number = self.of_new(agent.type_name).revision
         if not number or number == agent.revision:
             return newest
+        _, code = self._journal.state.revisions.get(agent.revision, ("", ""))
+        kept = self._registry.earlier(agent.type_name, code)
         if agent.misfit != number:
             error = rehearsal.rehearse(agent, newest) if rehearsal is not None else None
             failure = b"" if error is None else encode_failure(error, agent.text, "")
             self._journal.append_to(agent, e.AgentUpdated(number, error is None, failure), "", 0)
             if error is None:
                 return newest
-            logger.warning(
-                "%s keeps the code it has, because its past does not fit the class as it is defined now: %s. To have "
-                "the new code, revert it to before that (client.revert), fork it there (client.fork), or delete it.",
-                agent.text,
-                _in_words(error),
-            )
-        _, code = self._journal.state.revisions.get(agent.revision, ("", ""))
-        return self._registry.earlier(agent.type_name, code) or newest
+            if kept is not None:
+                logger.warning(
+                    "%s keeps the code it has, because its past does not fit the class as it is defined now: %s. To "
+                    "have the new code, revert it to before that (client.revert), fork it there (client.fork), or "
+                    "delete it.",
+                    agent.text,
+                    _in_words(error),
+                )
+        return kept or newest
 
 
 def _in_words(error: BaseException) -> str:

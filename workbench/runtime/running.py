@@ -52,8 +52,12 @@ async def _as_coroutine(awaitable: Awaitable[Any], timeout: float | None) -> Any
 def _run_coroutine(awaitable: Awaitable[Any], timeout: float | None) -> Any:
     __tracebackhide__ = True
     coroutine: Coroutine[Any, Any, Any] = _as_coroutine(awaitable, timeout)
+    return nesting.run_on_thread(coroutine) if _in_a_loop() else asyncio.run(coroutine)
+
+
+def _in_a_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
-    return nesting.run_on_thread(coroutine)
+        return False
+    return True

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from workbench.core.nouns import status_of
 from workbench.core.state import State
 from workbench.errors import SessionClosedError, StoreFullError
-from workbench.ids import AgentId
+from workbench.ids import AgentId, PromiseId
 from workbench.model.agent_type import registry
 from workbench.model.codec import KnownTypes
 from workbench.model.entries import CallMade
@@ -64,14 +64,16 @@ class Session(Viewed):
         self._log, self._lock, self._when_closed = log, lock, when_closed
         self._closing = threading.Lock()
         self._closed = self._ended = False
+        self.opened = False
         self._pid = os.getpid()
         try:
-            self._thread = SessionThread(log, clock, registry, (os.getpid(), socket.gethostname()))
+            self._thread = SessionThread(log, clock, registry, (os.getpid(), socket.gethostname()), self)
         except BaseException:
             log.close()
             if lock is not None:
                 lock.release()
             raise
+        self.opened = True
         record_prints()
 
     # ---- life --------------------------------------------------------------------------------------------------------
@@ -168,6 +170,10 @@ class Session(Viewed):
         """Call or trigger a method from outside; for clients."""
         return self.thread.requests.invoke(target, request, known, line, context)
 
+    def await_promise(self, promise_id: PromiseId) -> "Future[bytes]":
+        """The payload of a promise, when it is completed; for `wb.await_promise`."""
+        return self.thread.requests.await_promise(promise_id)
+
     async def result(self, agent_id: AgentId | str) -> Any:
         """The result of an agent's present invocation, or else of its last: how one reads what a fork returned.
 
@@ -243,6 +249,10 @@ class Session(Viewed):
 
     def _defined(self, type_name: str) -> bool:
         return registry.find(type_name) is not None
+
+    def _kept(self, type_name: str, code: str) -> bool:
+        earlier = registry.earlier(type_name, code)
+        return earlier is not None and earlier is not registry.find(type_name)
 
     def status(self, agent_id: str) -> "Future[str]":
         """The status of an agent, `idle` when it does not exist yet."""

@@ -54,7 +54,9 @@ logger = logging.getLogger("workbench")
 class SessionThread:
     """Runs the agents of one store. Public methods may be called from any thread unless they say otherwise."""
 
-    def __init__(self, log: Log, clock: Clock, registry: Registry, identity: tuple[int, str]) -> None:
+    def __init__(
+        self, log: Log, clock: Clock, registry: Registry, identity: tuple[int, str], session: object = None
+    ) -> None:
         self.log, self.clock = log, clock
         self._registry, self._identity = registry, identity
         self.closed = False
@@ -70,7 +72,7 @@ class SessionThread:
         self.journal = Journal(log, clock, self._written)
         self.watchers = Watchers(self.journal)
         self.timers = Timers(self.loop, clock, self._timer_due)
-        self.steps = Steps(self.loop, self.journal, self._step_done)
+        self.steps = Steps(self.loop, session, self.journal, self._step_done)
         self._rebuilds = Rebuilds(log.path if isinstance(log, SqliteLog) else None, log.salt)
         self.engine = Engine(self.journal, registry, self.timers, self.steps, self.watchers, self._rebuilds)
         self.requests = Requests(self, self.journal, self.engine, self.watchers, registry)

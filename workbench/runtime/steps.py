@@ -32,6 +32,8 @@ THREADS: Final = 32
 
 step_key: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("workbench_step_key")
 """In the function of a step: the step's key, 32 hexadecimal digits."""
+step_session: Final[contextvars.ContextVar[Any]] = contextvars.ContextVar("workbench_step_session")
+"""In the function of a step: the `Session` of the agent that asked for it. (Its class lives a floor above.)"""
 
 
 class Outcome(NamedTuple):
@@ -156,14 +158,19 @@ class Steps:
 
     Args:
         loop: the session's.
+        session: whose steps these are; the `Session`, or what stands for it.
         journal: says when an intent is committed.
         ended: called with each outcome, unless a crash came in between.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, journal: Journal, ended: Callable[[Step, Outcome], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        session: object,
+        journal: Journal,
+        ended: Callable[[Step, Outcome], None],
     ) -> None:
-        self._journal, self._ended = journal, ended
+        self._session, self._journal, self._ended = session, journal, ended
         self._runner = StepRunner(loop)
         self._under_way: dict[tuple[int, int], object] = {}
 
@@ -202,6 +209,7 @@ class Steps:
             self._ended(step, outcome)
 
         own = context.copy() if context is not None else contextvars.Context()
+        own.run(step_session.set, self._session)
         attempt = Try(agent_id, work, known, step.retries, own, wanted, done)
 
         def run() -> None:

@@ -139,7 +139,8 @@ class Play(Script):
     def do_drop(self, pick: int, other: int) -> None:
         agent = self.living(pick, running=True)
         if agent is not None and agent.waits:
-            for draft in decisions.drop_wait(self.state, agent, list(agent.waits)[other % len(agent.waits)]):
+            op = list(agent.waits)[other % len(agent.waits)]
+            for draft in decisions.drop_wait(self.state, agent, op, lambda _: False):
                 self.put(*draft)
 
     def do_end_region(self, pick: int, other: int) -> None:

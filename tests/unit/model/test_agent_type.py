@@ -96,6 +96,57 @@ def test_annotations_that_do_not_resolve_are_passed_over() -> None:
         forward.agent_id((object(),), {})
 
 
+def test_names_around_a_class_resolve_its_own_annotations() -> None:
+    """Annotations that are text are looked up around the class and in closures; an inherited method's are not."""
+
+    class Base(Inherited):
+        def own(self, x: "Inner") -> "list[Inner]":
+            return [x]
+
+    @dataclass
+    class Part: ...
+
+    @dataclass
+    class Inner:
+        part: "Part"
+
+    Base.closed = _closed(Inner)  # type: ignore[attr-defined]
+    found = AgentType(Base, names={"Inner": Inner, "Part": Part, "Box": Inner})
+    names = (Inner.__qualname__, Part.__qualname__)
+    assert found.method("own").takes.names == found.method("own").gives.names == names
+    assert found.method("inherited").takes.names == ("Box", "Size")
+    assert found.method("closed").takes.names == (Inner.__qualname__,)
+    assert found.method("closed").takes.unresolved == ("Part",)
+
+
+class Inherited:
+    def inherited(self, x: "Box") -> None: ...
+
+
+def _closed(inner: type) -> Any:
+    def closed(self: Any, x: "inner") -> Any:  # type: ignore[valid-type]
+        return inner
+
+    return closed
+
+
+def test_a_parameter_whose_fields_do_not_resolve_is_refused_in_words() -> None:
+    """Where a dataclass in a constructor parameter names a class that cannot be found, the error names that."""
+
+    @dataclass
+    class Part: ...
+
+    @dataclass
+    class Whole:
+        part: "Part"
+
+    class Owner:
+        def __init__(self, whole: Whole) -> None: ...
+
+    with pytest.raises(AgentIdError, match="'Part' is not defined"):
+        AgentType(Owner).agent_id((Whole(Part()),), {})
+
+
 def test_the_newest_registration_counts() -> None:
     """A cell that is run again replaces its class; who listens hears of each; an unknown name is refused in words."""
     known, heard = Registry(), []

@@ -36,6 +36,7 @@ from workbench.errors import DecodingError, EncodingError, WorkbenchError
 from workbench.ids import AgentId, PromiseId
 from workbench.model import codec
 from workbench.model.codec import MAX_BYTES, MAX_DEPTH, NOTHING_KNOWN, KnownTypes, decode, encode, known_types
+from workbench.model.fan_out_results import FanOutResults
 from workbench.model.tags import Tag
 
 np = pytest.importorskip("numpy")
@@ -168,6 +169,8 @@ def same(a: Any, b: Any) -> bool:  # noqa: PLR0911 - one rule for each kind
     if isinstance(a, (list, tuple, collections.deque)):
         if getattr(a, "maxlen", None) != getattr(b, "maxlen", None):
             return False
+        if isinstance(a, FanOutResults) and not same(a.items, b.items):
+            return False
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, (datetime, time)):
         return a == b and a.fold == b.fold and same(a.tzinfo, b.tzinfo) and repr(a) == repr(b)
@@ -248,6 +251,7 @@ KINDS: dict[str, Any] = {
     "counter": collections.Counter("hello"),
     "deque": [collections.deque([1, (2,)], maxlen=5), collections.deque()],
     "promise id": PromiseId("Worker(7)", "i1", 42),
+    "results of a fan-out": [FanOutResults([1, (2,)], ["a", {3}]), FanOutResults([], [])],
     "agent id": AgentId("Worker", (7, "eu", [1, {"a": 2}]), uuid.UUID(int=9)),
     "enum": [Colour.RED, {Colour.BLUE: 1}],
     "int enum": [Level.HIGH, 2],
@@ -812,6 +816,8 @@ HOSTILE: dict[str, bytes] = {
     "set of lists": ext(Tag.SET, [[1]]),
     "set of no list": ext(Tag.SET, "abc"),
     "odd map": ext(Tag.MAP, [1, 2, 3]),
+    "fewer results than items": ext(Tag.FAN_OUT_RESULTS, [[1, 2], [3]]),
+    "results of no items": ext(Tag.FAN_OUT_RESULTS, [None, []]),
     "unhashable key": b"\x81" + ext(Tag.SET, [1]) + b"\x00",
     "counter of a list": ext(Tag.COUNTER, ["a", "a"]),
     "deque of negative length": ext(Tag.DEQUE, [-1, []]),

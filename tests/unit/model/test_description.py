@@ -21,6 +21,7 @@ from workbench.model.codec import encode, known_types
 from workbench.model.description import content, describe, failure_line
 from workbench.model.entries import KINDS, Body
 from workbench.model.failure import encode_failure
+from workbench.model.fan_out_results import FanOutResults
 from workbench.model.rendering import MAX_SHOWN, clip, payload, rendered
 
 FAILURE = encode_failure(ValueError("no room"), "A()", "m")
@@ -119,6 +120,7 @@ KNOWN = known_types([Report, Colour, Point])
         ({1}, "{1}"),
         (set(), "set()"),
         ({"a": [b"bytes"]}, "{'a': [b'bytes']}"),
+        (FanOutResults(["a", "b"], [1, (2,)]), "[1, (2,)]"),
         ({(1, 2): 3}, "{(1, 2): 3}"),
         (Report(3, [Colour.RED, Point(1)]), "Report(total=3, parts=[Colour.RED, Point(x=1)])"),
         (PromiseId("A()", "s-1", 4), "A()#s-1/4"),

@@ -349,6 +349,126 @@ def test_a_scheduled_invocation_has_a_method() -> None:
     assert [(s.method, s.kind, s.seconds) for s in path.segments] == [("nap", "queued", 1.0), ("nap", "timer", 2.0)]
 
 
+# ---- what ran in parallel ------------------------------------------------------------------------------------------
+
+
+def fork(tape: Tape, at: float, source: int, name: str) -> int:
+    """A `fork()`; the fork's uid."""
+    made = tape.put(at, source, e.ForkMade(name, name))
+    body = e.AgentForked(name, source, made.index, inside=True)
+    uid = tape.put(at, len(tape.entries) + 1, body, made.seq, index=made.index + 1).agent
+    tape.running[uid] = tape.running[source]
+    return uid
+
+
+def fork_at(tape: Tape, at: float, cut: Entry, name: str, facts: e.Facts) -> int:
+    """A fork from outside; its uid."""
+    body = e.AgentForked(name, cut.agent, cut.index, inside=False, facts=facts)
+    uid = tape.put(at, len(tape.entries) + 1, body, index=cut.index + 1).agent
+    tape.running[uid] = facts.invocation
+    return uid
+
+
+def together(path: CriticalPath) -> list[tuple[float, tuple[str, ...]]]:
+    """Seconds and agents of each stretch."""
+    assert_whole(path)
+    return [(overlap.seconds, overlap.agents) for overlap in path.parallel]
+
+
+def test_forks_are_at_work_on_the_same_invocation() -> None:
+    """A fork and a fork of it count from when they come into being, whichever of the three is asked about."""
+    tape = Tape()
+    boss = tape.agent("Boss")
+    accepted = tape.call(0, ROOT_UID, boss)
+    tape.start(0, accepted)
+    one = fork(tape, 1, boss, "one")
+    two = fork(tape, 3, one, "two")
+    tape.finish(4, boss)
+    tape.finish(6, two)
+    tape.finish(7, one)
+    fork_at(tape, 9, accepted, "late", e.Facts(accepted.seq, accepted.seq))
+    all_three = [(1.0, ("Boss()",)), (2.0, ("Boss()", "one")), (1.0, ("Boss()", "one", "two"))]
+    assert tape.path(accepted).most == 3
+    everything = tape.entries
+    for uid, end, rest in ((boss, 4, []), (two, 6, [(2.0, ("one", "two"))]),
+                           (one, 7, [(2.0, ("one", "two")), (1.0, ("one",))])):  # fmt: skip
+        tape.entries = [entry for entry in everything if entry.wall <= end * SECOND]
+        assert together(tape.path(accepted, uid=uid)) == [*all_three, *rest]
+
+
+def test_a_fork_waits_for_the_calls_open_at_its_cut() -> None:
+    """A fork that joins a call of its source is at work once it has the result; what it calls counts too."""
+    tape = Tape()
+    boss, worker = tape.agent("Boss"), tape.agent("Worker")
+    accepted = tape.call(0, ROOT_UID, boss)
+    tape.start(0, accepted)
+    made = tape.call(0, boss, worker)
+    tape.start(0, made)
+    twin = fork(tape, 1, boss, "twin")
+    done = tape.finish(2, worker)
+    tape.give(2, twin, made, done)
+    other = tape.call(4, twin, worker)
+    tape.start(5, other)
+    done = tape.finish(6, worker)
+    tape.give(6, twin, other, done)
+    tape.finish(8, twin)
+    assert together(tape.path(accepted, uid=twin)) == [
+        (2.0, ("Worker()",)),
+        (2.0, ("twin",)),
+        (1.0, ("Worker()",)),
+        (2.0, ("twin",)),
+    ]
+
+
+def test_forks_from_outside_count_when_they_go_on_with_it() -> None:
+    """One made where the invocation was under way counts from then on; one made of an idle past does not."""
+    tape = Tape()
+    boss = tape.agent("Boss")
+    accepted = tape.call(0, ROOT_UID, boss)
+    tape.start(0, accepted)
+    cut = tape.put(1, boss, e.PromiseCreated())
+    fork_at(tape, 2, cut, "idle", e.Facts(accepted.seq - 1))
+    goes_on = fork_at(tape, 3, cut, "goes on", e.Facts(cut.seq, accepted.seq))
+    tape.finish(5, goes_on)
+    tape.finish(6, boss)
+    assert together(tape.path(accepted)) == [(3.0, ("Boss()",)), (2.0, ("Boss()", "goes on")), (1.0, ("Boss()",))]
+
+
+def test_what_was_scheduled_under_it_counts() -> None:
+    """What comes of its schedules is under an invocation, and what that calls; other schedules are not."""
+    tape = Tape()
+    boss, worker, stranger = tape.agent("Boss"), tape.agent("Worker"), tape.agent("Stranger")
+    foreign = tape.put(0, ROOT_UID, e.CallScheduled("Stranger()", "m", b"\x90", 2 * SECOND))
+    accepted = tape.call(0, ROOT_UID, boss)
+    tape.start(0, accepted)
+    plan = tape.put(0, boss, e.CallScheduled("Worker()", "m", b"\x90", SECOND))
+    for uid, seq in ((worker, plan.seq), (stranger, foreign.seq)):
+        fired = tape.put(1, uid, e.ScheduleFired(seq), seq)
+        tape.running[uid] = fired.seq
+        tape.put(2, uid, e.InvocationStarted("m", b"\x90"), fired.seq)
+    tape.finish(4, worker)
+    tape.finish(5, stranger)
+    tape.finish(6, boss)
+    assert together(tape.path(accepted)) == [(2.0, ("Boss()",)), (2.0, ("Boss()", "Worker()")), (2.0, ("Boss()",))]
+
+
+def test_a_revert_tells_who_is_at_work() -> None:
+    """An agent that goes back to within the invocation is at work again, also when it had failed; else no more."""
+    tape = Tape()
+    boss, worker = tape.agent("Boss"), tape.agent("Worker")
+    accepted = tape.call(0, ROOT_UID, boss)
+    tape.start(0, accepted)
+    made = tape.call(0, boss, worker, awaited=False)
+    tape.start(0, made)
+    tape.put(1, worker, e.AgentReverted(1, e.Facts(worker)))
+    tape.put(2, boss, e.AgentFailed(b""))
+    open_call = e.OpenWait(3, 10, made.seq, made.wall, "")
+    tape.put(4, boss, e.AgentReverted(2, e.Facts(made.seq, accepted.seq, waits=(open_call,))))
+    tape.put(5, boss, e.CallDelivered(3, ok=True, value=b""))
+    tape.finish(7, boss)
+    assert together(tape.path(accepted)) == [(1.0, ("Boss()", "Worker()")), (1.0, ("Boss()",)), (2.0, ("Boss()",))]
+
+
 # ---- any history ---------------------------------------------------------------------------------------------------
 
 

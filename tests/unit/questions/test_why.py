@@ -97,6 +97,7 @@ class World:
         self.has: dict[Key, set[int]] = {}
         self.carried: dict[Key, set[Key]] = {}
         self.coming: set[Key] = set()
+        self.outside: set[Key] = set()
         self.args: dict[int, list[Key]] = {}
         self.agents = [self.script.agent(f"A{n}") for n in range(self.chance.randint(2, 7))]
         for uid in self.agents:
@@ -166,8 +167,11 @@ class World:
             key = chance.choice(known)
             if not self.state.promises[key].settled:
                 self.put(uid, e.PromiseAwaited(*key))
-        elif face < 0.76 and uid != ROOT_UID and not self.knots:
-            self.put(uid, chance.choice([e.TimerSet(10**6), e.StepStarted("f")]))
+        elif face < 0.76 and uid != ROOT_UID:
+            if self.knots or chance.random() < 0.5:
+                self.step(uid, ends=self.knots or chance.random() < 0.5)
+            else:
+                self.put(uid, e.TimerSet(10**6))
         elif face < 0.84 and uid != ROOT_UID and not self.state.agents[uid].waits:
             head = self.state.agents[uid].current
             assert head is not None
@@ -198,6 +202,13 @@ class World:
                 self.has[key].add(forked)
             self.agents.append(forked)
 
+    def step(self, uid: int, *, ends: bool) -> None:
+        """A step, which may tell anybody outside what its agent knows."""
+        begun = self.put(uid, e.StepStarted("f"))
+        self.outside |= {key for key, who in self.has.items() if uid in who}
+        if ends:
+            self.put(uid, e.StepFinished(begun.index, ok=True, value=b"\xc0"))
+
     def end(self, uid: int) -> None:
         agent = self.state.agents[uid]
         failure = encode_failure(ValueError("why"), agent.text, "m")
@@ -214,10 +225,14 @@ class World:
 
     # ---- the judge -----------------------------------------------------------------------------------------------
 
-    def holders(self, key: Key) -> set[int]:
+    def leading(self, key: Key) -> set[Key]:
         seen = {key}
         while more := set().union(*(self.carried.get(k, set()) for k in seen)) - seen:
             seen |= more
+        return seen
+
+    def holders(self, key: Key) -> set[int]:
+        seen = self.leading(key)
         queued = {a.uid for a in self.state.agents.values() for i in a.queue or () if seen & set(self.args[i.seq])}
         return queued.union(*(self.has[k] for k in seen))
 
@@ -248,7 +263,8 @@ class World:
         return False
 
     def reachable(self, key: Key, can: set[int]) -> bool:
-        return self.comes(key) or not can.isdisjoint(self.holders(key))
+        outside = not self.outside.isdisjoint(self.leading(key))
+        return self.comes(key) or outside or not can.isdisjoint(self.holders(key))
 
 
 @pytest.mark.parametrize("seed", range(400))
@@ -275,6 +291,8 @@ def test_random_worlds(seed: int) -> None:
                 expected = {world.state.agents[u].text for u in world.holders(key) & world.able(key)}
                 assert set(link.can_complete) == expected
                 assert ("nobody alive can complete it" in link.text) == (link.kind == "orphan")
+                told = "may have passed its id on outside" in link.text
+                assert told == (not world.outside.isdisjoint(world.leading(key)))
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -377,6 +395,71 @@ def test_a_promise_of_a_reverted_past() -> None:
     assert why(script, one).links[0].kind == "promise"
     script.put(two, e.AgentReverted(1, e.Facts(two), b""))
     assert why(script, one).links[0].kind == "orphan"
+
+
+def awaited(script: Script, uid: int, key: Key) -> str:
+    """What is told of a promise once an agent waits for it."""
+    script.put(uid, e.PromiseAwaited(*key))
+    return why(script, uid).links[0].text
+
+
+def test_a_step_may_pass_an_id_on() -> None:
+    """Whoever had an id when it began a step may have passed it on outside: the first such step is told."""
+    script = Script()
+    one, two, three = script.agent("One"), script.agent("Two"), script.agent("Three")
+    for uid in (one, two, three):
+        script.call(ROOT_UID, uid)
+    made = script.put(one, e.PromiseCreated())
+    key = made.agent, made.index
+    script.put(two, e.StepStarted("too early"))
+    script.put(one, e.CallMade(two, "Two()", "m", encode([pid(script, key)]), awaited=False))
+    script.put(two, e.StepStarted("queued still"))
+    assert mentions_of(script.written).steps == {}
+    script.put(two, e.InvocationStarted("m", encode([pid(script, key)])), script.state.seq - 1)
+    script.put(three, e.StepStarted("knows nothing"))
+    script.put(two, e.StepStarted("mail"))
+    script.put(one, e.StepStarted("later"))
+    script.put(one, e.AgentDeleted(b""))
+    script.put(two, e.AgentFailed(b""))
+    assert mentions_of(script.written).steps == {key: (two, "mail")}
+
+
+def test_a_step_of_a_fork_may_pass_an_id_on() -> None:
+    """A fork knows what its source knew at the cut, and the source of that one: no more, and each id is told once."""
+    script = Script()
+    boss = script.agent("Boss")
+    script.call(ROOT_UID, boss)
+    early = script.put(boss, e.PromiseCreated())
+    middle = script.put(boss, e.PromiseCreated())
+    one = fork(script, boss)
+    late = script.put(boss, e.PromiseCreated())
+    own = script.put(one, e.PromiseCreated())
+    two = fork(script, one)
+    mentions = mentions_of(script.written)
+    keys = [(x.agent, x.index) for x in (early, middle, own)]
+    begun = script.put(two, e.StepStarted("mail"))
+    again = script.put(one, e.StepStarted("mail"))
+    assert mentions.read(begun) == set(keys)
+    assert mentions.read(again) == set()
+    assert mentions.steps == dict.fromkeys(keys, (two, "mail"))
+    assert "nobody alive can complete it" in awaited(script, boss, (late.agent, late.index))
+    script.put(one, e.StepFinished(again.index, ok=True, value=b"\xc0"))
+    script.put(two, e.AgentFailed(b""))
+    text = awaited(script, one, keys[0])
+    assert f"step mail of {script.state.agents[two].text} may have passed its id on outside" in text
+
+
+def test_who_can_read_an_id_may_pass_it_on() -> None:
+    """A promise whose payload holds an id leads to it: a step that has the one may give the other away."""
+    script = Script()
+    one, two = script.agent("One"), script.agent("Two")
+    script.call(ROOT_UID, one)
+    script.call(ROOT_UID, two)
+    inner, outer = script.put(one, e.PromiseCreated()), script.put(two, e.PromiseCreated())
+    key = inner.agent, inner.index
+    script.put(two, e.StepStarted("mail"))
+    script.put(one, e.PromiseCompleted(outer.agent, outer.index, encode(pid(script, key)), first=True))
+    assert "step mail of Two() may have passed its id on outside" in awaited(script, one, key)
 
 
 def test_many_alike_are_one_link() -> None:
