@@ -65,12 +65,18 @@ async def _open(go: wb.PromiseId, payload: bytes = b"") -> None:
     wb.complete_promise(go, payload)
 
 
-def runs(*specs: tuple[float, str]) -> list[Any]:
-    """Calls of `Racer(i).run` whose times begin once all are accepted; simulated time moves as soon as agents rest."""
+def opened_soon() -> wb.PromiseId:
+    """A promise, completed once the calls made with it are accepted: simulated time moves whenever agents rest."""
     go = wb.create_promise()
     opener = asyncio.ensure_future(_open(go))
     _openers.add(opener)
     opener.add_done_callback(_openers.discard)
+    return go
+
+
+def runs(*specs: tuple[float, str]) -> list[Any]:
+    """Calls of `Racer(i).run` whose times begin once all are accepted."""
+    go = opened_soon()
     return [Racer.get(i).run(delay, error, go) for i, (delay, error) in enumerate(specs)]
 
 
@@ -134,7 +140,7 @@ def test_join_may_collect_errors(perform: Callable[..., Any]) -> None:
 async def tried(promise: wb.PromiseId) -> str:
     calls = [
         Racer.get(0).hold(promise),
-        Racer.get(1).run(0.01, "first"),
+        Racer.get(1).run(0.01, "first", opened_soon()),
         Racer.get(2).hold(promise),
         Racer.get(0).hold(promise),
     ]
