@@ -208,6 +208,17 @@ def test_the_old_code_back_again(session: wb.Session, shop: Any) -> None:
     assert not told_as_pinned(session)
 
 
+def test_a_client_from_before_an_edit_has_the_new_methods(shop: Any) -> None:
+    """A method that an edit adds can be called through a client that a cell made earlier."""
+    with pytest.raises(AttributeError, match="no method 'more'; it has promise, sell, version, wait"):
+        shop.more()
+    run_cell(edited(FITS["a method added"]))
+    assert wb.run(shop.more()) == 2
+    assert "more" in dir(shop)
+    with pytest.raises(AttributeError, match="no method 'less'; it has more, promise"):
+        shop.less()
+
+
 def test_an_agent_that_waits_moves_to_new_code(session: wb.Session) -> None:
     """In the middle of an invocation: the rest of the method is the new one's."""
     old = run_cell(CELL).get("w")

@@ -265,17 +265,22 @@ class Client:
         self._type, self._agent_id = agent_type, agent_id
 
     def __getattr__(self, name: str) -> Method:
-        method = None if name.startswith("_") else self._type.methods.get(name)
+        if name.startswith("_"):  # asked by `copy` before there is a type, too
+            raise AttributeError(name)
+        method = self._type.methods.get(name) or self._newest.methods.get(name)
         if method is None:
-            if name.startswith("_"):  # asked by `copy` before there is a type, too
-                raise AttributeError(name)
-            have = ", ".join(sorted(self._type.methods)) or "none"
+            have = ", ".join(sorted(self._newest.methods)) or "none"
             message = f"agent type {self._type.name} has no method {name!r}; it has {have}"
             raise AttributeError(message)
         return Method(self._agent_id, method, ephemeral=self._type.ephemeral)
 
+    @property
+    def _newest(self) -> AgentType:
+        """The class as it is defined now: its cell may have been edited since the client was made."""
+        return registry.find(self._type.name) or self._type
+
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *self._type.methods})
+        return sorted({*object.__dir__(self), *self._newest.methods})
 
     @property
     def agent_id(self) -> AgentId:
