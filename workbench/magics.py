@@ -14,6 +14,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 from workbench.errors import SearchError, UnknownAgentError, WorkbenchError
 from workbench.ids import MAX_ID_LENGTH
+from workbench.model.agent_type import registry
 from workbench.model.entries import KINDS
 from workbench.model.fan_out_results import FanOutResults
 from workbench.model.places import name_file
@@ -390,11 +391,26 @@ def cell_name(filename: str) -> str | None:
     return name[1].strip() if name and name[0] == "Cell" else None
 
 
+def _cell_begins(_info: object) -> None:
+    registry.in_cell = True
+
+
+def _cell_ended(_result: object) -> None:
+    registry.in_cell = False
+
+
+_CELLS: Final[dict[str, Callable[[object], None]]] = {"pre_run_cell": _cell_begins, "post_run_cell": _cell_ended}
+"""Agents that wait for a class go on when its cell has run."""
+
+
 def load(shell: InteractiveShell) -> None:
     """`%load_ext workbench`: add all of this, and what cells show by themselves. Starts no session."""
     global _matcher  # noqa: PLW0603 - one shell a process
     shell.register_magics(WorkbenchMagics)
     deadlocks.watch(shell)
+    for event, seen in _CELLS.items():
+        if seen not in shell.events.callbacks[event]:
+            shell.events.register(event, seen)
     if cell_name not in name_file:
         name_file.append(cell_name)
     if progress.observe not in observers:
@@ -410,6 +426,10 @@ def unload(shell: InteractiveShell) -> None:
     for kind, name in (*(("line", line) for line in _LINES), ("cell", "fanout")):
         shell.magics_manager.magics[kind].pop(name, None)
     deadlocks.unwatch(shell)
+    registry.in_cell = False
+    for event, seen in _CELLS.items():
+        if seen in shell.events.callbacks[event]:
+            shell.events.unregister(event, seen)
     if cell_name in name_file:
         name_file.remove(cell_name)
     if progress.observe in observers:

@@ -12,6 +12,7 @@ import pytest
 
 import workbench as wb
 from tests.behaviour.looking import until
+from workbench.model.agent_type import registry
 
 
 @dataclass
@@ -197,6 +198,44 @@ def test_a_method_runs_in_phantoms_of_its_class(session: wb.Session) -> None:
 def test_a_method_of_a_client_queues_on_its_agent(session: wb.Session) -> None:
     """A method of one client: all items go to that agent, one after the other."""
     assert wb.run(wb.fan_out(Counter.get(7).count, ["a", "b", "c"])) == ["a 7 1", "b 7 2", "c 7 3"]
+
+
+def test_a_job_that_waited_for_its_function_goes_on(session: wb.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unfinished job may be taken up the moment its type is there; the call that brought it gets its results."""
+    promise = wb.create_promise()
+
+    async def item(n: int) -> int:
+        await wb.await_promise(promise)
+        return n
+
+    waiting = threading.Thread(target=lambda: wb.run(wb.fan_out(item, [1, 2], name="later")))
+    waiting.start()
+    until(lambda: len(children(session, 'item("later")')) == 2)
+    registry._types.pop("item")
+    session.simulate_crash()
+    wb.complete_promise(promise, b"")
+    add = registry.add
+
+    def add_and_serve(agent_type: Any) -> None:
+        add(agent_type)
+        wb.run(session.at_rest())
+
+    monkeypatch.setattr(registry, "add", add_and_serve)
+    assert wb.run(wb.fan_out(item, [1, 2], name="later")) == [1, 2]
+    waiting.join()
+
+
+def test_a_childs_group_of_errors_is_told_as_the_childs(session: wb.Session) -> None:
+    """The error of a child that raises an `ExceptionGroup` names the child and its method, and has the members."""
+
+    async def bad(item: int) -> None:
+        raise ExceptionGroup("both", [ValueError(item), KeyError(item)])
+
+    with pytest.raises(wb.InvocationError) as caught:
+        wb.run(wb.fan_out(bad, [3], name="group"))
+    assert caught.value.agent_id == children(session, 'bad("group")')[0].agent_id
+    assert caught.value.method == "item"
+    assert len(caught.value.exceptions) == 2
 
 
 def test_a_job_inside_an_agent(session: wb.Session) -> None:

@@ -235,6 +235,44 @@ def test_a_cancelled_transaction_is_undone(session: wb.Session) -> None:
     assert done == ["book flight", "book hotel", "cancel hotel", "cancel flight"]
 
 
+def test_an_undoing_that_is_cancelled_undoes_all(session: wb.Session) -> None:
+    """Whoever gives up a transaction while it undoes waits until all is undone."""
+    promises: list[wb.PromiseId] = []
+
+    async def undo(_: str, what: str) -> None:
+        if what == "car":
+            wb.complete_promise(promises[0], b"it undoes")
+            await wb.await_promise(promises[1])
+        done.append(f"cancel {what}")
+
+    patient = wb.operation(book, undo, retry=1)
+
+    async def fails(tx: wb.Transaction) -> None:
+        await tx.execute(patient, "flight")
+        await tx.execute(patient, "car")
+        raise ValueError("full")
+
+    @wb.agent
+    class Impatient:
+        async def run(self) -> str:
+            promises[:] = [wb.create_promise(), wb.create_promise()]
+            task = asyncio.create_task(wb.fallible_transaction(fails))
+            await wb.await_promise(promises[0])
+            task.cancel()
+            await asyncio.sleep(0)
+            wb.complete_promise(promises[1], b"go on")
+            try:
+                await task
+            except asyncio.CancelledError:
+                return "given up"
+            return "nothing"
+
+    assert wb.run(Impatient.get().run(), PATIENCE) == "given up"
+    assert done == ["book flight", "book car", "cancel car", "cancel flight"]
+    session.simulate_crash()
+    assert wb.run(Impatient.get().status()) == "idle"
+
+
 def wait_long(what: str) -> str:
     return book(what)
 

@@ -18,6 +18,7 @@ import pytest
 import workbench as wb
 from tests.behaviour.looking import PATIENCE, kinds, log_of, until
 from workbench.model.agent_type import registry
+from workbench.runtime import session_thread
 
 Opener = Callable[..., wb.Session]
 
@@ -213,6 +214,52 @@ def test_agents_of_undefined_classes_wait(opened: Opener, tmp_path: Path) -> Non
         wb.run(session.at_rest(), PATIENCE)
         assert wb.run(session.result("Later()"), PATIENCE) == "queued"
         assert [(a.status, a.finished) for a in session.agents()] == [("idle", 2), ("idle", 1)]
+
+
+BELOW = """
+import workbench as wb
+@wb.agent
+class Above:
+    async def run(self, promise: wb.PromiseId) -> int:
+        await wb.await_promise(promise)
+        return await wb.step(below)
+meanwhile()
+def below():
+    return 1
+"""
+
+
+@pytest.mark.parametrize("how", ["at once", "in a cell"])
+def test_agents_wait_for_what_stands_below_their_class(
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """In a restarted kernel they go on when the cell has run, not when its first class is there."""
+    space: dict[str, Any] = {"meanwhile": lambda: None}
+    exec(BELOW, space)  # noqa: S102 - as a cell is
+    with opened(tmp_path / "a.db"):
+        promise = wb.create_promise()
+        space["Above"].get().run.trigger(promise)
+        wb.complete_promise(promise, b"")
+    registry._types.pop("Above")
+    session = opened(tmp_path / "a.db")
+    wb.run(session.at_rest(), PATIENCE)
+    if how == "in a cell":
+        monkeypatch.setattr(session_thread, "SETTLED_AFTER", 0)
+        monkeypatch.setattr(registry, "in_cell", True)
+
+    def meanwhile() -> None:
+        """Give the session's thread its time."""
+        for _ in range(20):
+            served = threading.Event()
+            session.thread.loop.call_soon_threadsafe(served.set)
+            assert served.wait(PATIENCE)
+
+    cell: dict[str, Any] = {"meanwhile": meanwhile}
+    exec(BELOW, cell)  # noqa: S102
+    monkeypatch.setattr(registry, "in_cell", False)
+    session.thread.loop.call_soon_threadsafe(lambda: None)
+    until(lambda: session.thread.state.agents[session.thread.state.by_id["Above()"]].finished == 1)
+    assert wb.run(session.result("Above()"), PATIENCE) == 1
 
 
 def test_run_everywhere(session: wb.Session) -> None:

@@ -237,6 +237,11 @@ def exits() -> None:
     raise SystemExit(3)
 
 
+async def exits_later() -> None:
+    ran.append(1)
+    raise SystemExit(3)
+
+
 async def cancels() -> None:
     ran.append(1)
     raise asyncio.CancelledError
@@ -247,13 +252,42 @@ def lock() -> Any:
     return threading.Lock()
 
 
-@pytest.mark.parametrize("fn", [exits, cancels, lock])
+@pytest.mark.parametrize("fn", [exits, exits_later, cancels, lock])
 def test_what_is_not_tried_again(session: wb.Session, fn: Callable[[], Any]) -> None:
     """`sys.exit()`, a cancellation, and a result that cannot be recorded are the end: another try would not help."""
     use(fn, retry=5)
     wb.run(Tryer.get().caught(), PATIENCE)
     assert len(ran) == 1
     assert finished(session) == [(False, 1)]
+
+
+def test_an_exit_in_a_steps_own_task_ends_nothing_else(session: wb.Session, caplog: Any) -> None:
+    """A task that an async step leaves behind may raise `SystemExit`: the session goes on, and the log tells."""
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def begins() -> None:
+        left.append(asyncio.create_task(leave()))
+        await asyncio.sleep(0)
+
+    left: list[asyncio.Task[None]] = []
+    use(begins)
+    wb.run(Tryer.get().caught(), PATIENCE)
+    session.agents()
+    assert "SystemExit(3)" in caplog.text
+    assert isinstance(left[0].exception(), SystemExit)
+
+
+def test_a_policy_that_exits_is_the_steps_failure(session: wb.Session) -> None:
+    """`sys.exit()` in the function of `when=` ends the step, and nothing else."""
+
+    def when(_error: BaseException) -> bool:
+        raise SystemExit(4)
+
+    use(Flaky(5), retry=wb.Retry(when=when))
+    assert wb.run(Tryer.get().caught(), PATIENCE) == "SystemExit"
+    assert len(ran) == 1
 
 
 def test_a_step_that_may_not_run_twice_is_tried_once(session: wb.Session) -> None:

@@ -313,6 +313,8 @@ class Registry:
         self._types: dict[str, AgentType] = {}
         self._earlier: dict[tuple[str, str], AgentType] = {}
         self.listeners: list[Callable[[AgentType], None]] = []
+        self.in_cell = False
+        """Whether a notebook's cell is being run, which may define more; set by who sees cells begin and end."""
 
     def add(self, agent_type: AgentType) -> None:
         """Register; the newest of a name counts. Listeners hear of it on the calling thread."""

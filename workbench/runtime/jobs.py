@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from workbench.errors import AgentTypeError, InvocationError, JobConflictError, UnknownAgentError
 from workbench.ids import AgentId
 from workbench.model.agent_type import AgentType, MethodType, registry, takes_and_gives
@@ -305,23 +307,25 @@ def _job_type(body: _Body) -> AgentType:
     agent_type.job = True
     for method in agent_type.methods.values():
         method.takes, method.gives = body.takes, body.gives
-    registry.add(agent_type)
 
     def own_child(name: str) -> Method:
         agent_id = agent_type.agent_id((name,), {}).with_phantom(new_phantom_id())
         made: Method = Client(agent_type, agent_id).item
         return made
 
+    registry.add(agent_type)  # last: a job that waited for its type may begin at once
     return agent_type
 
 
 def _as_failure(error: Exception, type_name: str) -> Failure:
     """What a child raised, as the child told it: the job that passes it on adds nothing."""
-    if isinstance(error, InvocationError) and not isinstance(error, ExceptionGroup):
-        return Failure(
-            error.agent_id, error.method, error.error_type, error.message, error.remote_traceback, base=error.base
-        )
-    return failure_of(error, type_name, "run")
+    if not isinstance(error, InvocationError):
+        return failure_of(error, type_name, "run")
+    if isinstance(error, ExceptionGroup):
+        return replace(failure_of(error, type_name, "run"), agent_id=error.agent_id, method=error.method)
+    return Failure(
+        error.agent_id, error.method, error.error_type, error.message, error.remote_traceback, base=error.base
+    )
 
 
 def label_of(item: Any) -> str:

@@ -140,7 +140,8 @@ def atomically() -> Atomically:
     again. An exception ends it like any block, and nothing is undone: for that see `wb.fallible_transaction`.
 
     Inside, `wb.fork()` is refused, and so is a step with `idempotent=False`; from outside, reverting the agent to, or
-    forking it at, an index inside. Other tasks of the agent hold until the region ends.
+    forking it at, an index inside. What the agent began before holds until the region ends: its other tasks, and a time
+    limit around the region. Write a limit inside: `async with wb.atomically(), asyncio.timeout(5):`.
 
     Oplog: `RegionBegun` and `RegionEnded`; after a crash in between, `AgentReverted` with the region's index.
     Replay: the entries are stepped over; nothing is written.

@@ -6,7 +6,7 @@ where it stood, in the middle of undoing too.
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from workbench.errors import AgentTypeError, CompensationError
@@ -177,10 +177,23 @@ async def fallible_transaction(function: Callable[[Transaction], Awaitable[Any]]
     try:
         result = await function(tx)
     except (Exception, asyncio.CancelledError) as error:
-        await tx.undo(error)
+        await _to_its_end(tx.undo(error))
         raise
     tx.end()
     return result
+
+
+async def _to_its_end(undoing: Coroutine[Any, Any, None]) -> None:
+    """Await all of it, also when this is cancelled meanwhile, which is met at the end."""
+    task, cancelled = asyncio.ensure_future(undoing), None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 async def infallible_transaction(

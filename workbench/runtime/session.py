@@ -181,7 +181,7 @@ class Session(Viewed):
             LookupError: the agent does not exist or was never invoked.
             InvocationError: the invocation raised.
         """
-        return await outside(self.thread.requests.result(str(agent_id)))
+        return await outside(self.thread.requests.result(id_text(agent_id)))
 
     def cancel(self, agent: object, key: str) -> bool:
         """Withdraw a queued invocation by its idempotency key, whoever waits for it: they get an error.

@@ -43,6 +43,10 @@ TURN_ENTRIES: Final = 1000
 """Entries after which a turn ends, so that the writer starts early and other callbacks get their share."""
 BACKLOG_ENTRIES: Final = 50_000
 """Uncommitted entries at which serving pauses until the writer has caught up."""
+SETTLED_AFTER: Final = 0.1
+"""Seconds without a further class after which all is taken to be defined, when no cell is known to be running."""
+CELL_SECONDS: Final = 2.0
+"""Seconds after the first class at which agents go on although its cell runs: it may be waiting for them."""
 RETRY_SECONDS: Final = 0.5
 """From one try to the next to write what is held back because the store is full."""
 SUSPEND_AFTER: Final = 10.0
@@ -60,6 +64,9 @@ class SessionThread:
         self.log, self.clock = log, clock
         self._registry, self._identity = registry, identity
         self.closed = False
+        self._defined: deque[str] = deque()
+        self._defined_by, self._defined_since = 0, 0.0
+        self._definitions: asyncio.TimerHandle | None = None
         self._inbox: deque[Callable[[], object]] = deque()
         self._signalled = False
         self._turn_due = False
@@ -107,7 +114,13 @@ class SessionThread:
         current.serving = True
         self.loop.call_soon(adopt_async_generators)
         self.loop.call_later(SUSPEND_AFTER, self._suspend)
-        self.loop.run_forever()
+        while True:
+            try:
+                self.loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:  # of a task that an async step made
+                logger.error("a task that a step left running ended with %r, which ends nothing else", error)  # noqa: TRY400
+            else:
+                return
 
     def _suspend(self) -> None:
         """Have agents that have waited for long leave memory; they come back by replay."""
@@ -127,6 +140,8 @@ class SessionThread:
                 "the session is closed", "it was ended with close()", "start it again with wb.start(path)"
             )
         try:
+            if self._defined and self._defined_by == threading.get_ident():
+                self._inbox.append(self._take_up_defined)
             self._inbox.append(request)
             if not self._signalled:  # reset by the turn before it empties the inbox, so no request is left lying
                 self._signalled = True
@@ -287,15 +302,44 @@ class SessionThread:
         self._schedule_turn()
 
     def _type_added(self, agent_type: AgentType) -> None:
-        """A class was defined (any thread): agents that waited for it go on."""
-        if not self.closed:
+        """A class was defined (any thread): agents that waited for it go on, once what stands below it is there too.
+
+        That is when the same thread asks for something, or when its cell has run; else a moment later.
+        """
+        if self.closed:
+            return
+        if self.here:
             self.post(lambda: self.engine.defined(agent_type.name))
+            return
+        self._defined_by = threading.get_ident()
+        self._defined.append(agent_type.name)
+        self.loop.call_soon_threadsafe(self._await_definitions, context=self._plain_context)
+
+    def _await_definitions(self) -> None:
+        if self._definitions is None:
+            self._defined_since = self.loop.time()
+        else:
+            self._definitions.cancel()
+        self._definitions = self.loop.call_later(SETTLED_AFTER, self._definitions_settled)
+
+    def _definitions_settled(self) -> None:
+        if self._defined and self._registry.in_cell and self.loop.time() < self._defined_since + CELL_SECONDS:
+            self._definitions = self.loop.call_later(SETTLED_AFTER, self._definitions_settled)
+            return
+        self._definitions = None
+        if self._defined:
+            self._take_up_defined()
+            self._schedule_turn()
+
+    def _take_up_defined(self) -> None:
+        while self._defined:
+            self.engine.defined(self._defined.popleft())
 
     # ---- rest --------------------------------------------------------------------------------------------------------
 
     def _rest(self) -> None:
         """Nothing is left to do now: tell who waits for that; a simulated clock jumps to the next timer."""
-        if self.engine.parked or self.journal.uncommitted or self.journal.full is not None:
+        if self.engine.parked or self.journal.uncommitted or self.journal.full is not None or self._defined:
             return
         if self.clock.simulated and not self.steps.any_under_way and (due := self.timers.next_due()) is not None:
             self.clock.advance_to(due)

@@ -122,7 +122,7 @@ class Try:
         policy, failures = self.work.retry, self.failures + 1
         try:
             delay = policy.delay_after(failures, self._chance(failures)) if policy.allows(error) else None
-        except Exception as broken:  # noqa: BLE001 - `when` is user code; the error it was asked about is its context
+        except BaseException as broken:  # noqa: BLE001 - `when` is user code; the error it was asked about is its context
             return self.ended(broken)
         return self.ended(error)._replace(delay=delay)
 
@@ -284,7 +284,7 @@ class StepRunner:
         except TimeoutError as error:
             late = limit.expired()
             outcome = attempt.cut_short(_too_late(work, "it was cancelled")) if late else attempt.raised(error)
-        except Exception as error:  # noqa: BLE001 - it is the step's outcome
+        except BaseException as error:  # noqa: BLE001 - it is the outcome, SystemExit too: it would end the session's loop
             outcome = attempt.raised(error)
         self._end(origin, attempt, outcome)
 
