@@ -32,7 +32,10 @@ CHROMIUM_FLAGS = (
 Theme = Literal["light", "dark"]
 
 # Defined in every page: the open notebook (the widget of the main area with a session and cells), and a run of it.
+# JupyterLab's question before a page with unsaved changes is left would hold the page, as nobody answers it here; and
+# a kernel may change what it shows at any time after a save.
 SCRIPT = """
+window.addEventListener('beforeunload', (event) => event.stopImmediatePropagation(), true);
 window.lab = {
   panel: () => window.jupyterapp
     && [...window.jupyterapp.shell.widgets('main')].find(w => w.sessionContext && w.content && w.content.widgets),
