@@ -108,6 +108,17 @@ class Teller:
             second = Bank.get().slow.blocking("slow")
         return [first, second]
 
+    async def first_wins(self, promise: wb.PromiseId, payload: int | None) -> list[bool]:
+        async with wb.atomically():
+            payload = len(done) if payload is None else payload
+            answers = [wb.promise_state(promise) == "completed", wb.complete_promise_json(promise, payload)]
+            answers += [wb.promise_state(promise) == "completed", wb.complete_promise_json(promise, payload)]
+            await wb.step(act, "won")
+        return [*answers, wb.complete_promise_json(promise, payload)]
+
+    async def notes_now(self) -> list[str]:
+        return self.notes
+
     async def nested(self) -> list[str]:
         async with wb.atomically():
             one = await wb.step(act, "outer")
@@ -145,6 +156,51 @@ def test_a_crash_inside_runs_the_region_again_as_a_whole(either: wb.Session) -> 
     assert attempts(either, "Teller()") == [1, 2, 2, 1]
     (begun,) = undone(either, "Teller()")
     assert kinds(either, "Teller()")[:begun][-2:] == ["StepFinished", "RegionBegun"]
+
+
+def test_a_promise_that_the_region_completed_is_its_own_when_it_runs_again(either: wb.Session) -> None:
+    """The answers are those of the run that a crash undid, on replay too; a cell's later completion is one too many."""
+    promise = wb.create_promise()
+    stop_at("won 1")
+    Teller.get().first_wins.trigger(promise, 1)
+    until_at("won 1")
+    stop_at("won 2")
+    crash_at(either, "won 1")
+    crash_at(either, "won 2")
+    expected = [False, True, True, False, False]
+    assert wb.run(either.result("Teller()"), PATIENCE) == expected
+    either.simulate_crash()
+    assert wb.run(Teller.get().notes_now(), PATIENCE) == []  # replayed
+    assert not wb.complete_promise_json(promise, 1)
+    (row,) = either.promises()
+    assert (row.state, row.ignored) == ("completed", 5)  # one in each run, one after it, the cell's
+    assert wb.run(wb.await_promise_json(promise)) == 1
+
+
+def test_a_promise_that_a_cell_completed_first_is_not(either: wb.Session) -> None:
+    """What someone else, or an earlier region of the agent, completed is completed in every run."""
+    promise = wb.create_promise()
+    assert wb.complete_promise_json(promise, 1)
+    stop_at("won 1")
+    Teller.get().first_wins.trigger(promise, 1)
+    crash_at(either, "won 1")
+    assert wb.run(either.result("Teller()"), PATIENCE) == [True, False, True, False, False]
+    mine = wb.create_promise()
+    assert wb.run(Teller.get().first_wins(mine, 1), PATIENCE) == [False, True, True, False, False]
+    stop_at("won 4")
+    Teller.get().first_wins.trigger(mine, 1)
+    crash_at(either, "won 4")
+    assert wb.run(either.result("Teller()"), PATIENCE) == [True, False, True, False, False]
+
+
+def test_another_payload_is_not_what_the_region_completed_it_with(either: wb.Session) -> None:
+    """The first payload stands: who comes with another one is told so, also when the first was its own."""
+    promise = wb.create_promise()
+    stop_at("won 1")
+    Teller.get().first_wins.trigger(promise, None)
+    crash_at(either, "won 1")
+    assert wb.run(either.result("Teller()"), PATIENCE) == [False, False, True, False, False]
+    assert wb.run(wb.await_promise_json(promise)) == 0
 
 
 def test_a_crash_after_it_does_not(either: wb.Session) -> None:

@@ -95,6 +95,15 @@ class Regions:
         both = await asyncio.gather(self._one(8), self._one(9))
         return [await beside, *both]
 
+    async def first_wins(self) -> list[Any]:
+        promise = wb.create_promise()
+        async with wb.atomically():
+            seen = [wb.promise_state(promise)]
+            if wb.complete_promise_json(promise, 1):
+                seen.append(await wb.step(double, 10))
+            seen += [wb.complete_promise_json(promise, 2), wb.promise_state(promise)]
+        return [*seen, await wb.await_promise_json(promise)]
+
     async def _one(self, x: int) -> int:
         async with wb.atomically():
             await asyncio.sleep(2)
@@ -117,6 +126,12 @@ def atomic_region_blocking(tell: Tell) -> object:
 def atomic_regions_of_tasks(tell: Tell) -> object:
     tell("tasks", once(Regions.get().tasks))
     return [once(Regions.get().tasks), look(Child.get("region3").seen())]
+
+
+@program
+def atomic_region_completes(tell: Tell) -> object:
+    tell("completes", once(Regions.get().first_wins))
+    return once(Regions.get().first_wins)
 
 
 def book(what: str, round_: int) -> str:

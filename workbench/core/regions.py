@@ -1,4 +1,4 @@
-"""Atomic regions that ran more than once: how often each of their steps was tried in all."""
+"""Atomic regions that ran more than once: what runs that a crash undid have done, and cannot take back."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -48,3 +48,35 @@ def tries_undone(own: Iterable[Entry], op: int) -> int:
             case _:
                 pass
     return 0
+
+
+def completed_undone(own: Iterable[Entry]) -> set[tuple[int, int]]:
+    """The promises, by owner and index, that earlier runs of the open atomic region completed, which crashes undid.
+
+    Without those that the present run has tried to complete: it knows of them.
+
+    Args:
+        own: as for `tries_undone`.
+    """
+    before: set[tuple[int, int]] = set()
+    completed: set[tuple[int, int]] = set()
+    tried: set[tuple[int, int]] = set()
+    depth = 0
+    for entry in own:
+        match entry.body:
+            case e.RegionBegun():
+                depth += 1
+            case e.PromiseCompleted(owner=owner, promise=promise, first=first) if depth:
+                tried.add((owner, promise))
+                if first:
+                    completed.add((owner, promise))
+            case e.RegionEnded():
+                depth -= 1
+                if not depth:
+                    before, completed, tried = set(), set(), set()
+            case e.AgentReverted(region=region):
+                before = before | completed if region else set()
+                completed, tried, depth = set(), set(), 0
+            case _:
+                pass
+    return before - tried

@@ -457,7 +457,7 @@ def _promise_created(state: State, entry: Entry, _body: e.PromiseCreated) -> Non
 def _promise_completed(state: State, entry: Entry, body: e.PromiseCompleted) -> None:
     promise = state.promises[body.owner, body.promise]
     if not body.first:
-        promise.ignored += 1
+        promise.ignored += not body.again
         return
     promise.completed_by = entry.agent
     for uid, op in promise.waiters or ():

@@ -122,6 +122,8 @@ def content(body: Body, limit: int = CONTENT, *, quoted: bool = True) -> str:
             return rendered(body.value, limit, quoted=quoted) if body.ok else clip(failure_line(body.value), limit)
         case e.PromiseDelivered(value=value, ok=ok):
             return payload(value, limit) if ok else clip(failure_line(value), limit)
+        case e.PromiseCompleted(again=True):
+            return "completed before, by the run of the region that a crash undid"
         case e.PromiseCompleted(value=value, first=first):
             return payload(value, limit) if first else "ignored: it was completed before"
         case e.SnapshotTaken(value=value):

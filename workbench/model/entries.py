@@ -282,12 +282,17 @@ class PromiseCreated(Body, frozen=True, tag=20):
 
 
 class PromiseCompleted(Body, frozen=True, tag=21):
-    """Operation: someone completed a promise; `first` is the answer: only the first completion stands."""
+    """Operation: someone completed a promise; `first` is the answer: only the first completion stands.
+
+    `again` stands in an atomic region that runs again: the first one, which stands, was this agent's in the run that a
+    crash undid, with the same payload. So the answer is the one that it was.
+    """
 
     owner: int
     promise: int
     value: bytes
     first: bool
+    again: bool = False
 
 
 class PromiseAwaited(Body, frozen=True, tag=22):

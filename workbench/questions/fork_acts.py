@@ -254,9 +254,9 @@ def _of_promise(teller: Teller, entry: Entry) -> Noted | None:
             return Noted(act, ("refused", text))
         case e.PromiseAwaited():
             kind = "await"
-        case e.PromiseCompleted(value=data, first=first):
-            kind, value = "complete", (payload(data, SHOWN) or "nothing") if first else ""
-            passed = first, teller.value(data, payload)
+        case e.PromiseCompleted(value=data, first=first, again=again):
+            kind, value = "complete", (payload(data, SHOWN) or "nothing") if first or again else ""
+            passed = first or again, teller.value(data, payload)
         case e.PromiseSeen(completed=completed):
             kind, value, passed = "promise state", str(completed), (completed,)
         case _:

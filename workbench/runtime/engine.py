@@ -13,7 +13,7 @@ from uuid import UUID
 from workbench.core import decisions, history
 from workbench.core.lineage import Segment, forked_at, newest_snapshot, segments
 from workbench.core.nouns import Agent, Invocation, Promise, Step, Timer, Wait, status_of
-from workbench.core.regions import tries_undone
+from workbench.core.regions import completed_undone, tries_undone
 from workbench.core.state import State
 from workbench.core.waits import Link, find_deadlock
 from workbench.errors import AgentSetAsideError, DeadlockError
@@ -614,10 +614,16 @@ class Engine:
 
     def _tried_in_earlier_runs(self, agent: Agent, instance: Instance, op: int) -> int:
         """How often a step in an atomic region was tried by runs of the region that crashes undid."""
-        undone = [last for last, at in agent.reverts if at > instance.started] if agent.regions else ()
-        if not undone:
-            return 0
-        return tries_undone(self._journal.read_oplog([Segment(agent.uid, min(undone) + 1, agent.index)]), op)
+        return tries_undone(self._undone_runs(agent, instance.started), op)
+
+    def completed_in_undone_runs(self, agent: Agent, started: int) -> set[tuple[int, int]]:
+        """See `Host`."""
+        return completed_undone(self._undone_runs(agent, started))
+
+    def _undone_runs(self, agent: Agent, started: int) -> list[Entry]:
+        """The oplog since before the first run of the open atomic region; empty when there was one run only."""
+        undone = [last for last, at in agent.reverts if at > started] if agent.regions else ()
+        return self._journal.read_oplog([Segment(agent.uid, min(undone) + 1, agent.index)]) if undone else []
 
 
 def _holds(agent: Agent, op: int) -> bool:

@@ -53,5 +53,11 @@ class Host(Protocol):
     def start_step(self, agent: Agent, op: int, work: StepWork) -> None:
         """Run a side effect once its intent is committed."""
 
+    def completed_in_undone_runs(self, agent: Agent, started: int) -> set[tuple[int, int]]:
+        """The promises, by owner and index, that runs of the open atomic region completed which a crash undid.
+
+        Without those that the present run has tried to complete. The invocation started at index `started`.
+        """
+
     def arm_timer(self, uid: int, op: int, due: int) -> None:
         """Deliver `TimerFired` when it is due."""

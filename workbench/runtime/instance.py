@@ -504,13 +504,22 @@ class Instance:
         if entry is None:
             promise = self._promise(promise_id, "complete_promise")
             draft = decisions.complete_promise(promise, self.agent.uid, value)
+            if promise.value == value and self._completed_by_undone_run(promise):
+                draft = self.agent.uid, e.PromiseCompleted(promise.owner, promise.index, value, first=False, again=True)
             entry = self.host.append(*draft, calling_line())
         body: Any = entry.body
         if not self._names(promise_id, body):
             self._diverge(entry, f"complete_promise {promise_id}", calling_line())
-        if body.first and body.value != value:
+        answer: bool = body.first or body.again
+        if answer and body.value != value:
             self._diverge(entry, f"complete_promise {promise_id} with another payload", calling_line())
-        return bool(body.first)
+        return answer
+
+    def _completed_by_undone_run(self, promise: Promise) -> bool:
+        """Whether a run of the open atomic region that a crash undid completed it, and this one has not yet tried."""
+        if not self.in_region or promise.completed_by != self.agent.uid:
+            return False
+        return (promise.owner, promise.index) in self.host.completed_in_undone_runs(self.agent, self.started)
 
     def promise_state(self, promise_id: PromiseId) -> bool:
         """Whether a promise is completed."""
@@ -519,7 +528,8 @@ class Instance:
         entry = self._expect(e.PromiseSeen, f"promise_state {promise_id}")
         if entry is None:
             promise = self._promise(promise_id, "promise_state")
-            body = e.PromiseSeen(promise.owner, promise.index, bool(promise.settled))
+            completed = bool(promise.settled) and not self._completed_by_undone_run(promise)
+            body = e.PromiseSeen(promise.owner, promise.index, completed)
             entry = self.host.append(self.agent.uid, body, calling_line())
         seen: Any = entry.body
         if not self._names(promise_id, seen):

@@ -100,7 +100,8 @@ def complete_promise(promise_id: PromiseId, data: bytes | bytearray | memoryview
         data: the payload; text is sent as UTF-8.
 
     Returns:
-        True for the first completion, False for every later one, whose payload is dropped.
+        True for the first completion, False for every later one, whose payload is dropped. In an atomic region that
+        runs again after a crash, its own first completion counts as the first if the payload is the same.
 
     Oplog: one `PromiseCompleted` entry with the answer.
     Replay: returns the recorded answer.

@@ -136,8 +136,9 @@ def atomically() -> Atomically:
 
     When the process ends inside the region, recovery goes back to its beginning and runs it again as a whole. What it
     asks of other agents is still done once, because each call has the key that it had; a step runs again, with the same
-    `wb.idempotency_key()`, and its `StepFinished` counts the tries of all runs. Once the region has ended it never runs
-    again. An exception ends it like any block, and nothing is undone: for that see `wb.fallible_transaction`.
+    `wb.idempotency_key()`, and its `StepFinished` counts the tries of all runs. A promise that it completed stays
+    completed, and `wb.complete_promise` with the same payload is answered as it was. Once the region has ended it never
+    runs again. An exception ends it like any block, and nothing is undone: for that see `wb.fallible_transaction`.
 
     Inside, `wb.fork()` is refused, and so is a step with `idempotent=False`; from outside, reverting the agent to, or
     forking it at, an index inside. What the agent began before holds until the region ends: its other tasks, and a time

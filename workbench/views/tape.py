@@ -431,7 +431,8 @@ class Tape:
     def _promise_completed(self, node: GraphNode, entry: Entry, body: e.PromiseCompleted) -> None:
         number = self._number(body.owner, body.promise)
         self._pending.get(body.owner, {}).pop(body.promise, None)
-        self._promise(entry, node, number, PromiseEvent.COMPLETED if body.first else PromiseEvent.IGNORED)
+        what = PromiseEvent.COMPLETED if body.first else PromiseEvent.SEEN if body.again else PromiseEvent.IGNORED
+        self._promise(entry, node, number, what)
         self._completions[entry.seq] = node.slot
 
     def _promise_seen(self, node: GraphNode, entry: Entry, body: e.PromiseSeen) -> None:
