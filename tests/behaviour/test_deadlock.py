@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.behaviour.looking import PATIENCE, kinds
+from tests.behaviour.looking import PATIENCE, kinds, until
 
 
 @wb.agent
@@ -121,6 +121,117 @@ def test_a_cycle_closed_later(session: wb.Session) -> None:
         wb.run(session.at_rest())
     assert all(a.status == "idle" for a in session.agents())
     assert sum(a.failed for a in session.agents()) >= 1
+
+
+@wb.agent
+class Stepping:
+    """Calls itself and others by what its steps run."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    async def by_step(self, *route: int) -> str:
+        """Go along these agents by steps, and back to the first."""
+        return str(await wb.step(visit, *route, retry=1))
+
+    async def by_call(self, *route: int) -> str:
+        return str(await visit(*route))
+
+    async def raced(self, gate: wb.PromiseId) -> str:
+        return str(await wb.race_ok([wb.step(visit, self.n, retry=1), wb.await_promise_json(gate)]))
+
+    async def outlasts(self, gates: list[wb.PromiseId]) -> str:
+        return str(await wb.step(give_up_and_go_on, gates, self.n))
+
+    async def back(self, gates: list[wb.PromiseId], n: int) -> str:
+        wb.complete_promise_json(gates[0], 1)
+        await wb.await_promise(gates[1])
+        return str(await Stepping.get(n).by_call())
+
+    async def hears(self) -> str:
+        return str(await wb.step(told))
+
+
+async def visit(*route: int) -> str:
+    """Call the first of these agents, by way of which to the next."""
+    if not route:
+        return "end"
+    client = Stepping.get(route[0])
+    return str(await (client.by_step(*route[1:]) if len(route) % 2 else client.by_call(*route[1:])))
+
+
+async def told() -> str:
+    """Call back, and take the advice of the error."""
+    try:
+        return str(await Stepping.get(0).by_call())
+    except wb.DeadlockError as error:
+        Stepping.get(0).by_call.trigger()
+        return f"refused {error.cycle[0][0]}"
+
+
+async def give_up_and_go_on(gates: list[wb.PromiseId], n: int) -> str:
+    """Calls an agent that will call back, stops to wait once it has begun, and ends when it has called back."""
+    asked = asyncio.ensure_future(Stepping.get(9).back(gates, n))
+    await wb.await_promise(gates[0])
+    asked.cancel()
+    await asyncio.wait([asked])
+    wb.complete_promise_json(gates[1], 1)
+    await wb.await_promise(gates[2])
+    return "went on"
+
+
+@pytest.mark.parametrize("route", [[0], [1, 0], [1, 2, 0], [1, 2, 3, 0]], ids=len)
+def test_a_cycle_through_steps_is_refused(either: wb.Session, route: list[int]) -> None:
+    """What the function of a step waits for is a wait of its agent: refused at the moment it starts, with its line."""
+    for method in ("by_step", "by_call") if len(route) > 1 else ("by_step",):
+        with pytest.raises(wb.DeadlockError, match="trigger") as refused:
+            wb.run(getattr(Stepping.get(0), method)(*route), PATIENCE)
+        assert sorted(cycle_of(refused.value)) == sorted(f"Stepping({n})" for n in route)
+        assert "test_deadlock.py:" in refused.value.cycle[-1][2]
+        either.simulate_crash()
+    assert wb.run(Stepping.get(0).hears(), PATIENCE) == "refused Stepping(0)"
+    assert wb.run(Stepping.get(0).by_call(), PATIENCE) == "end"
+
+
+def test_a_thread_of_a_step_is_refused_too(either: wb.Session) -> None:
+    """A plain function that calls its own agent from its thread gets the same error."""
+
+    @wb.agent
+    class Threaded:
+        async def call(self) -> str:
+            return str(await wb.step(from_a_thread, retry=1))
+
+        async def other(self) -> str:
+            return "other"
+
+    def from_a_thread() -> str:
+        return str(wb.run(Threaded.get().other()))
+
+    with pytest.raises(wb.DeadlockError, match=r"Threaded\(\).*trigger"):
+        wb.run(Threaded.get().call(), PATIENCE)
+    assert wb.run(Threaded.get().other(), PATIENCE) == "other"
+    assert kinds(either, "Threaded()").count("InvocationCancelled") == 1
+
+
+def test_a_step_that_is_not_all_an_agent_waits_for(either: wb.Session) -> None:
+    """While something else may let the agent go on, its step's call to it waits, and is answered in the end."""
+    gate = wb.create_promise()
+    raced = Stepping.get(0).raced(gate).submit()
+    until(lambda: bool(either.invocations(method="by_step", state="pending")))
+    assert wb.complete_promise_json(gate, "gate")
+    assert raced.result(PATIENCE) == "gate"
+    wb.run(either.at_rest(), PATIENCE)
+    assert wb.run(Stepping.get(0).by_call(), PATIENCE) == "end"
+
+
+def test_a_step_that_gave_its_call_up_ends(either: wb.Session) -> None:
+    """A call that the function of a step no longer waits for is no part of a cycle: nobody is refused."""
+    gates = [wb.create_promise() for _ in range(3)]
+    Stepping.get(0).outlasts.trigger(gates)
+    until(lambda: bool(either.invocations("Stepping(0)", state="pending")))
+    wb.complete_promise_json(gates[2], 1)
+    assert wb.run(either.result("Stepping(0)"), PATIENCE) == "end"
+    assert wb.run(either.result("Stepping(9)"), PATIENCE) == "end"
 
 
 def test_two_cycles_at_once(session: wb.Session) -> None:

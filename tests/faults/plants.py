@@ -191,7 +191,7 @@ def deadlock_false() -> None:
     """Whoever waits for an agent that waits is refused."""
     find = engine.find_deadlock
 
-    def jumpy(state, uid):
+    def jumpy(state, uid, *more):
         from workbench.core.waits import Link
 
         agent = state.agents[uid]
@@ -199,6 +199,6 @@ def deadlock_false() -> None:
             target = getattr(wait.on, "target", 0)
             if target and state.agents[target].waits:
                 return [Link(agent, wait, wait.on)]
-        return find(state, uid)
+        return find(state, uid, *more)
 
     engine.find_deadlock = jumpy

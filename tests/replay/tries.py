@@ -98,7 +98,7 @@ class Regions:
     async def first_wins(self) -> list[Any]:
         promise = wb.create_promise()
         async with wb.atomically():
-            seen = [wb.promise_state(promise)]
+            seen: list[Any] = [wb.promise_state(promise)]
             if wb.complete_promise_json(promise, 1):
                 seen.append(await wb.step(double, 10))
             seen += [wb.complete_promise_json(promise, 2), wb.promise_state(promise)]

@@ -76,6 +76,7 @@ class Engine:
         self.append = journal.append  # straight through: instances call these for most operations
         self.append_all = journal.append_all
         self.watched = watchers.watched
+        self.asks_no_more = steps.asks_no_more
         self.controls = Controls(self, journal)
         self.control = self.controls.answer
         self.revisions = Revisions(journal, registry)
@@ -209,16 +210,34 @@ class Engine:
             if agent.ephemeral and not agent.queue:
                 self.put_away(slot)
         elif agent.waits:
-            cycle = find_deadlock(self._journal.state, agent.uid)
+            cycle = find_deadlock(self._journal.state, agent.uid, self._steps.asked)
             if cycle:
                 self.refuse(cycle)
 
+    def asked_by_step(self, made: "tuple[Steps, tuple[int, int]]", call: Invocation) -> None:
+        """The function of a step calls, and may wait: refused when the answer could never come."""
+        steps, origin = made
+        if steps is not self._steps:
+            return  # of another session
+        steps.asks(origin, call)
+        if origin in steps.asked and (cycle := find_deadlock(self._journal.state, origin[0], steps.asked)):
+            self.refuse(cycle)
+
     def refuse(self, cycle: list[Link]) -> None:
-        """Answer the newest call in a cycle of waits with `DeadlockError`; the others then go on."""
+        """Answer the newest call in a cycle of waits with `DeadlockError`; the others then go on.
+
+        An agent's call is: else that of a step which is queued, and one of a cycle is.
+        """
         state = self._journal.state
-        newest = max(range(len(cycle)), key=lambda i: cycle[i].wait.seq)
+        calls = [i for i, link in enumerate(cycle) if isinstance(link.wait.on, Invocation)]
+        queued = [i for i, link in enumerate(cycle) if not link.invocation.started]
+        newest = max(calls or queued, key=lambda i: cycle[i].wait.seq)
         ring = cycle[newest + 1 :] + cycle[: newest + 1]
         caller, wait, invocation = ring[-1]
+        if not calls:
+            failure = encode_failure(DeadlockError([_in_words(state, link) for link in ring]), caller.text, "")
+            self._journal.append_all(decisions.cancel(invocation, failure))
+            return
         slot = self.slot(caller.uid)
         slot.refusals = slot.refusals or {}
         if wait.op in slot.refusals:
@@ -638,4 +657,5 @@ def _holds(agent: Agent, op: int) -> bool:
 def _in_words(state: State, link: Link) -> tuple[str, str, str]:
     """A link of a deadlock: who waits, for which method, from which line."""
     target = state.agents[link.invocation.target]
-    return link.agent.text, f"{target.type_name}.{link.invocation.method}", link.wait.line
+    line = link.wait.line if isinstance(link.wait.on, Invocation) else link.invocation.line
+    return link.agent.text, f"{target.type_name}.{link.invocation.method}", line

@@ -15,6 +15,7 @@ from workbench.model.codec import NOTHING_KNOWN, KnownTypes
 from workbench.runtime.answer import Answer
 from workbench.runtime.engine import Engine
 from workbench.runtime.journal import Journal, Question
+from workbench.runtime.steps import step_origin
 from workbench.runtime.watching import RAW, Watcher, Watchers
 
 
@@ -64,6 +65,8 @@ class Requests:
             self._engine.contexts.setdefault(invocation.seq, context)
             if request.awaited:
                 self._watchers.watch_invocation(invocation, Watcher(future, known))
+                if (made := context.get(step_origin)) is not None:
+                    self._engine.asked_by_step(made, invocation)
             else:
                 self._journal.acknowledge(future, lambda: future.give(None))
 
@@ -78,6 +81,7 @@ class Requests:
     def _withdraw(self, accepted: list[tuple[Invocation, int]]) -> None:
         """A caller stopped waiting: what is still queued is withdrawn, what has started runs to its end."""
         for invocation, op in accepted:
+            self._engine.asks_no_more(invocation)
             drafts = decisions.withdraw(self._journal.state, invocation, (ROOT_UID, op))
             if invocation.caller == ROOT_UID and not self._watchers.watched(invocation):
                 self._journal.append_all([(ROOT_UID, e.WaitDropped(op)), *drafts])

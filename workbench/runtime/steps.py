@@ -17,7 +17,7 @@ from concurrent.futures import CancelledError
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from workbench.core.nouns import Step
+from workbench.core.nouns import Invocation, Step
 from workbench.errors import OutcomeUnknown, ProcessDiedError
 from workbench.model.codec import KnownTypes, encode
 from workbench.model.failure import encode_failure
@@ -34,6 +34,10 @@ step_key: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("workbench
 """In the function of a step: the step's key, 32 hexadecimal digits."""
 step_session: Final[contextvars.ContextVar[Any]] = contextvars.ContextVar("workbench_step_session")
 """In the function of a step: the `Session` of the agent that asked for it. (Its class lives a floor above.)"""
+step_origin: Final[contextvars.ContextVar["tuple[Steps, tuple[int, int]]"]] = contextvars.ContextVar(
+    "workbench_step_origin"
+)
+"""In the function of a step: among which steps, and the agent and index that asked for it first."""
 
 
 class Outcome(NamedTuple):
@@ -173,6 +177,8 @@ class Steps:
         self._session, self._journal, self._ended = session, journal, ended
         self._runner = StepRunner(loop)
         self._under_way: dict[tuple[int, int], object] = {}
+        self.asked: dict[tuple[int, int], list[Invocation]] = {}
+        """By the origin of a step under way: the calls that its function has made and may wait for."""
 
     @property
     def any_under_way(self) -> bool:
@@ -182,6 +188,19 @@ class Steps:
     def under_way(self, step: Step) -> bool:
         """Whether a try of this one has begun and not ended."""
         return step.origin in self._under_way
+
+    def asks(self, origin: tuple[int, int], call: Invocation) -> None:
+        """The function of a step under way makes a call; one that has ended, and left a task behind, asks nothing."""
+        if origin in self._under_way:
+            calls = self.asked.setdefault(origin, [])
+            calls[:] = [other for other in calls if not other.settled]
+            calls.append(call)
+
+    def asks_no_more(self, call: Invocation) -> None:
+        """Whoever made this call from outside, maybe the function of a step, waits for it no more."""
+        for calls in self.asked.values():
+            if call in calls:
+                calls.remove(call)
 
     def begin(
         self, step: Step, agent_id: str, work: StepWork, known: KnownTypes, context: contextvars.Context | None
@@ -205,11 +224,13 @@ class Steps:
             if not wanted():
                 return
             del self._under_way[origin]
+            self.asked.pop(origin, None)
             reach("step.done")
             self._ended(step, outcome)
 
         own = context.copy() if context is not None else contextvars.Context()
         own.run(step_session.set, self._session)
+        own.run(step_origin.set, (self, origin))
         attempt = Try(agent_id, work, known, step.retries, own, wanted, done)
 
         def run() -> None:
@@ -221,11 +242,13 @@ class Steps:
     def cancel(self, step: Step) -> None:
         """Listen to this one no more, and stop it if that can be done."""
         if self._under_way.pop(step.origin, None) is not None:
+            self.asked.pop(step.origin, None)
             self._runner.cancel(step.origin)
 
     def forget(self) -> None:
         """Listen to none of those under way any more, as after a crash."""
         self._under_way.clear()
+        self.asked.clear()
         self._runner.cancel_all()
 
     def abandon(self) -> None:

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from workbench.core.nouns import ROOT_UID, Invocation
+from workbench.core.nouns import ROOT_UID, Invocation, Step, Wait
 from workbench.core.state import State
-from workbench.core.waits import find_deadlock
+from workbench.core.waits import Asked, find_deadlock
 from workbench.model import entries as e
 from workbench.model.entries import Body, Entry
 
@@ -17,6 +17,7 @@ class Script:
     def __init__(self) -> None:
         self.state = State()
         self.written: list[Entry] = []
+        self.asked: dict[tuple[int, int], list[Invocation]] = {}
         self.put(1, e.AgentCreated("Session()", "Session", 0))
 
     def put(self, uid: int, body: Body, invocation: int = 0) -> Entry:
@@ -37,18 +38,28 @@ class Script:
             self.put(target, e.InvocationStarted("m", b"\x90"), seq)
         return seq
 
+    def step_that_calls(self, caller: int, *targets: int) -> None:
+        """A step whose function calls these."""
+        origin = caller, self.put(caller, e.StepStarted("f", idempotent=True)).index
+        for target in targets:
+            self.call(ROOT_UID, target)
+            self.asked.setdefault(origin, []).append(self.state.accepted)  # type: ignore[arg-type] # by that entry
 
-def stuck_by_brute_force(state: State) -> set[int]:
+
+def stuck_by_brute_force(state: State, asked: Asked) -> set[int]:
     """Agents that can never go on: the complement of all that can, found by trying until nothing changes."""
     can = {uid for uid, agent in state.agents.items() if agent.current is None or not agent.waits}
+
+    def ends(wait: Wait) -> bool:
+        calls = asked.get(wait.on.origin, ()) if isinstance(wait.on, Step) else [wait.on]
+        open_ = [call for call in calls if isinstance(call, Invocation) and not call.settled]
+        return not open_ or any(call.target in can for call in open_)
+
     while True:
         more = {
             uid
             for uid, agent in state.agents.items()
-            if uid not in can
-            and any(
-                not isinstance(w.on, Invocation) or w.on.settled or w.on.target in can for w in agent.waits.values()
-            )
+            if uid not in can and any(ends(wait) for wait in agent.waits.values())
         }
         if not more:
             return set(state.agents) - can
@@ -70,20 +81,22 @@ def test_random_graphs(seed: int) -> None:
         if script.state.agents[uid].current is None:
             continue
         kind = chance.random()
-        if kind < 0.88:
+        if kind < 0.7:
             script.call(uid, chance.choice(agents))
+        elif kind < 0.88:
+            script.step_that_calls(uid, *chance.choices(agents, k=chance.choice([0, 1, 1, 1, 2])))
         elif kind < 0.94:
             script.put(uid, e.TimerSet(1))
         else:
             script.put(uid, e.PromiseAwaited(promise.agent, promise.index))
-    stuck = stuck_by_brute_force(script.state)
+    stuck = stuck_by_brute_force(script.state, script.asked)
     for uid in agents:
-        ring = find_deadlock(script.state, uid)
+        ring = find_deadlock(script.state, uid, script.asked)
         assert bool(ring) == (uid in stuck)
-        for (agent, wait, _), (following, *_) in zip(ring, ring[1:] + ring[:1], strict=True):
+        for (agent, wait, invocation), (following, *_) in zip(ring, ring[1:] + ring[:1], strict=True):
             assert agent.uid in stuck
-            assert isinstance(wait.on, Invocation)
-            assert wait.on.target == following.uid
+            assert invocation is wait.on or invocation in script.asked[wait.on.origin]  # type: ignore[attr-defined]
+            assert invocation.target == following.uid
             assert wait in agent.waits.values()
         assert len({link.agent.uid for link in ring}) == len(ring)
 
@@ -98,3 +111,16 @@ def test_an_answered_call_frees_the_ring() -> None:
     assert {link.agent.uid for link in find_deadlock(script.state, two)} == {one, two}
     script.put(two, e.InvocationFinished(ok=True, value=b"\xc0"))
     assert find_deadlock(script.state, one) == []
+
+
+def test_a_step_that_asks_nobody_ends() -> None:
+    """An agent that waits for a step is stuck only by a call of its function that is open."""
+    script = Script()
+    one = script.agent("One")
+    script.call(ROOT_UID, one)
+    script.step_that_calls(one, one)
+    assert find_deadlock(script.state, one) == []  # nothing is known of what it asks
+    (link,) = find_deadlock(script.state, one, script.asked)
+    assert (link.agent.uid, link.invocation.target) == (one, one)
+    script.put(one, e.InvocationCancelled(link.invocation.seq))
+    assert find_deadlock(script.state, one, script.asked) == []
