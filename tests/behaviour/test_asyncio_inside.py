@@ -8,6 +8,7 @@ import contextlib
 import gc
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from time import process_time
 from typing import Any
 
 import pytest
@@ -534,3 +535,25 @@ def test_entries_name_the_users_line_also_in_library_tasks(session: wb.Session) 
     lines = [line for x in asked for place, _, line in [x.line.rpartition(":")] if place.endswith("_inside.py")]
     assert len(lines) == len(asked) >= 8
     assert {int(line) - first for line in lines} == {0, 2, 3, 4, 5}
+
+
+@wb.agent
+class Crowd:
+    """Has many tasks at once."""
+
+    async def gather(self, count: int) -> int:
+        async def one() -> int:
+            await asyncio.sleep(0)
+            return 1
+
+        return sum(await asyncio.gather(*(one() for _ in range(count))))
+
+
+def test_the_cost_of_a_task_does_not_grow_with_their_number(session: wb.Session) -> None:
+    """Sixteen times as many tasks cost at most four times as much each; asyncio keeps them all in one set."""
+    spent = []
+    for count in (2_000, 32_000, 2_000, 32_000):
+        began = process_time()
+        assert wb.run(Crowd.new_phantom().gather(count), PATIENCE * 5) == count
+        spent.append((process_time() - began) / count)
+    assert min(spent[1::2]) < 4 * max(spent[::2])

@@ -318,6 +318,24 @@ def test_bounded_takes_items_when_there_is_room(perform: Callable[..., Any]) -> 
 
 
 @program
+async def few_of_many(limit: int) -> list[Any]:
+    before = len(asyncio.all_tasks())
+    most = 0
+
+    async def one(i: int) -> int:
+        nonlocal most
+        most = max(most, len(asyncio.all_tasks()) - before)
+        return i
+
+    return [await wb.bounded(one, (i for i in range(3)), limit=limit), most]
+
+
+def test_a_limit_beyond_all_items_costs_nothing(perform: Callable[..., Any]) -> None:
+    """What is not in flight has no task, also where the number of items is not known before."""
+    assert perform(few_of_many, 10**9) == [[0, 1, 2], 3]
+
+
+@program
 async def bounded_oddly() -> list[Any]:
     refused = []
     for limit in (0, -1, True, 1.5, None):

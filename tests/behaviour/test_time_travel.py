@@ -2,6 +2,7 @@
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """Revert and fork at an index: what is taken back, what is not, and where it is refused."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +12,10 @@ import workbench as wb
 from tests.behaviour.conftest import Opener
 from tests.behaviour.looking import kinds, until
 from tests.behaviour.test_lifecycle import begun
+from workbench.core.nouns import Agent
 from workbench.model import entries as e
+from workbench.runtime.engine import Engine
+from workbench.runtime.instance import Instance
 
 
 @wb.agent
@@ -458,3 +462,104 @@ def test_a_fork_writes_one_entry(either: wb.Session) -> None:
     own = [x for x in either.oplog(fork.agent_id) if isinstance(x.body, e.AgentForked)]
     assert len(own) == 1
     assert kinds(either, fork.agent_id)[-1] == "AgentForked"
+
+
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+
+@wb.agent
+class Punctual:
+    """Uses the time."""
+
+    async def limited(self) -> list[Any]:
+        began = wb.now()
+        answer = await Counter.get("quick").add(1)
+        try:
+            async with asyncio.timeout(2):
+                await asyncio.sleep(1)
+        except TimeoutError:
+            answer = -1
+        return [answer, (wb.now() - began).total_seconds()]
+
+    async def planned(self) -> float:
+        await Counter.get("quick").add(1)
+        Punctual.get().noted.schedule(5)
+        return wb.now().timestamp()
+
+    async def sleeps(self) -> list[int]:
+        await Counter.get("quick").add(1)
+        return [await asyncio.wait_for(nap, 60) for nap in asyncio.as_completed([self._nap(n) for n in (3, 1, 2)])]
+
+    async def _nap(self, n: int) -> int:
+        await asyncio.sleep(n)
+        return n
+
+    async def noted(self) -> None: ...
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def after_an_hour(session: wb.Session) -> None:
+    """Let an hour go by."""
+    wb.run(Punctual.new_phantom().pause(3600))
+
+
+@pytest.mark.parametrize("way", ["fork", "revert", "fork of a fork", "revert a fork"])
+def test_what_begins_after_a_cut_has_its_whole_time(either: wb.Session, way: str) -> None:
+    """A time limit, a sleep and a schedule that are begun anew count from when they are, and replay so."""
+    client = Punctual.get()
+    assert wb.run(client.limited()) == [1, 1]
+    (delivered,) = (x.index for x in either.oplog(client) if isinstance(x.body, e.CallDelivered))
+    after_an_hour(either)
+    for round_ in range(2 if " " in way else 1):
+        if way.startswith("fork") or (not round_ and "fork" in way):
+            client = wb.run(client.fork(at=delivered))
+        else:
+            wb.run(client.revert(to=delivered))
+        assert wb.run(either.result(client.agent_id)) == [1, 1 + 3601 * (round_ + 1)]
+        after_an_hour(either)
+    either.simulate_crash()
+    wb.run(client.pause(1))  # replays all of it
+    assert wb.run(client.status()) == "idle"
+
+
+def test_schedules_and_the_order_of_sleeps_after_a_cut(session: wb.Session) -> None:
+    """What is scheduled after a fork fires when it says; sleeps begun together end in the order of their lengths."""
+    client = Punctual.get()
+    wb.run(client.planned())
+    wb.run(session.at_rest())
+    after_an_hour(session)
+    fork = wb.run(client.fork(at=4))
+    assert isinstance(session.oplog(client)[3].body, e.CallDelivered)
+    now = wb.run(session.result(fork.agent_id))
+    (plan,) = (x for x in session.oplog(fork) if isinstance(x.body, e.CallScheduled))
+    assert plan.body.due / 1e9 == pytest.approx(now + 5)  # type: ignore[union-attr]
+    assert wb.run(Punctual.get_phantom(UUID(int=7)).sleeps()) == [1, 2, 3]
+    after_an_hour(session)
+    fork = wb.run(Punctual.get_phantom(UUID(int=7)).fork(at=4))
+    assert wb.run(session.result(fork.agent_id)) == [1, 2, 3]
+
+
+def test_an_idle_fork_is_not_rebuilt_at_each_opening(either: wb.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork or a reverted agent that has nothing to go on with costs nothing until it is called."""
+    client = Counter.get()
+    wb.run(client.add(1))
+    fork, other = wb.run(client.fork(at=3)), wb.run(client.fork(at=2))
+    wb.run(client.add(1))
+    wb.run(client.revert(invocations=1))
+    wb.run(either.at_rest())
+    assert wb.run(either.result(other.agent_id)) == 1
+    rebuilt: list[str] = []
+    rebuild = Engine._rebuild
+
+    def counted(self: Engine, agent: Agent) -> Instance:
+        rebuilt.append(agent.text)
+        return rebuild(self, agent)
+
+    monkeypatch.setattr(Engine, "_rebuild", counted)
+    either.simulate_crash()
+    wb.run(either.at_rest())
+    assert rebuilt == []
+    assert wb.run(fork.add(1)) == wb.run(client.add(1)) == 2
+    assert sorted(rebuilt) == sorted([str(fork.agent_id), str(client.agent_id)])

@@ -98,6 +98,51 @@ def test_a_crash_loses_instances_and_nothing_else(session: wb.Session) -> None:
     assert violations(read_log(path)) == []
 
 
+@pytest.mark.parametrize("what", ["result", "error", "promise"])
+def test_a_crash_between_an_outcome_and_its_commit(what: str, session: wb.Session) -> None:
+    """Who was about to be told goes on waiting, and is told what comes of it when it has happened again."""
+    crashes = [None]
+
+    def crash() -> None:
+        thread = session.thread
+        if thread.journal.writing:
+            thread.loop.call_soon(crash)
+            return
+        thread.journal.drop_unwritten()
+        thread.journal.halted = False
+        thread._crash_now()
+
+    @wb.agent
+    class Finisher:
+        def __init__(self) -> None:
+            self.count = 0
+
+        async def finish(self, promise: wb.PromiseId) -> int:
+            self.count += 1
+            await asyncio.sleep(0.001)
+            if crashes:
+                crashes.pop()
+                session.thread.journal.halted = True  # nothing more is written
+                session.thread.loop.call_soon(crash)
+            wb.complete_promise_json(promise, self.count)
+            if what == "error":
+                raise ValueError(self.count)
+            return self.count
+
+    promise = wb.create_promise()
+    if what == "promise":
+        Finisher.get().finish.trigger(promise)
+        assert wb.run(wb.await_promise_json(promise), 30) == 1
+    elif what == "error":
+        with pytest.raises(ValueError, match="1"):
+            wb.run(Finisher.get().finish(promise), 30)
+    else:
+        assert wb.run(Finisher.get().finish(promise), 30) == 1
+    assert not crashes
+    wb.run(session.at_rest())
+    assert [x.state for x in session.invocations()] == ["failed" if what == "error" else "finished"]
+
+
 @pytest.mark.parametrize("round_", range(6))
 def test_crashes_while_cells_wait(round_: int, session: wb.Session) -> None:
     """Crashes in a fan-out: who waits for what was accepted gets it; who does not is told `CrashedError`."""

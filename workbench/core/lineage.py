@@ -67,6 +67,34 @@ def forked_at(state: State, uid: int) -> set[tuple[int, int]]:
     return found
 
 
+class Resumption(NamedTuple):
+    """Where an oplog goes on later than it was: by a fork from outside, or after a revert."""
+
+    uid: int
+    at: int
+    """Index of the `AgentForked` or `AgentReverted` of agent `uid`."""
+    after: int
+    """What is done anew has higher indices than this."""
+
+
+def resumptions(state: State, uid: int) -> list[Resumption]:
+    """Where the oplog that counts goes on later, newest first. A `fork()` goes on at once."""
+    found: list[Resumption] = []
+    agent = state.agents[uid]
+    last = agent.index
+    while True:
+        for to, at in reversed(agent.reverts):
+            if at <= last:
+                found.append(Resumption(agent.uid, at, at))
+                last = to
+        if not agent.source:
+            return found
+        if not agent.inside:
+            found.append(Resumption(agent.uid, agent.cut + 1, agent.cut))
+        last = min(last, agent.cut)
+        agent = state.agents[agent.source]
+
+
 class Cursor:
     """Replay's place in an oplog: what comes next, and whether the past is used up.
 
@@ -97,6 +125,14 @@ class Cursor:
     def index(self) -> int | None:
         """Index of the next entry; None past the end."""
         return self._entries[self._at].index if self._at < len(self._entries) else None
+
+    def past(self, index: int) -> bool:
+        """Whether the next delivery or operation lies behind this index, or is none yet."""
+        for at in range(self._at, len(self._entries)):
+            entry = self._entries[at]
+            if ROLES[type(entry.body)] is not Role.HINT:
+                return entry.index > index
+        return True
 
     def _skip_hints(self) -> None:
         entries, at = self._entries, self._at

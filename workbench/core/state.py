@@ -178,7 +178,7 @@ class State:
             )  # fmt: skip
         agent.finished, agent.raised = facts.finished, facts.raised
         agent.regions = facts.regions
-        agent.goes_on = True
+        agent.goes_on = agent.current is not None
 
     def _matter_of(self, then: e.OpenWait, entry: Entry) -> Matter:
         """What a wait was for that is open again; with its outcome, when the log holds that."""

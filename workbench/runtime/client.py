@@ -179,7 +179,7 @@ class Method:
         """
         target, line, instance = self._target(), calling_line(), current.instance
         made = self._request(target, args, kwargs, awaited=False)
-        now = instance.wall if instance is not None else default_session().thread.clock.wall()
+        now = instance.now if instance is not None else default_session().thread.clock.wall()
         due = due_time(at, now)
         request = CallScheduled(target.text, made.method, made.value, due, made.key, made.label)
         if instance is not None:

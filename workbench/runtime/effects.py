@@ -127,9 +127,12 @@ def step(
 
 
 def now() -> datetime:
-    """The time of the delivery that the agent works on, in UTC; the same on replay. Outside agents the present time."""
+    """The time of the delivery that the agent works on, in UTC; the same on replay. Outside agents the present time.
+
+    Where an agent goes on after a revert, or as a fork from outside, it is the time of that until the next delivery.
+    """
     if current.instance is not None:
-        return as_datetime(current.instance.wall)
+        return as_datetime(current.instance.now)
     return as_datetime(default_session().thread.clock.wall())
 
 

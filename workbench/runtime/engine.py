@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from workbench.core import decisions, history
-from workbench.core.lineage import Segment, forked_at, newest_snapshot, segments
+from workbench.core.lineage import Segment, forked_at, newest_snapshot, resumptions, segments
 from workbench.core.nouns import Agent, Invocation, Promise, Step, Timer, Wait, status_of
 from workbench.core.regions import completed_undone, tries_undone
 from workbench.core.state import State
@@ -309,7 +309,7 @@ class Engine:
             self._undo_regions(agent)
         parts = segments(state, agent.uid)
         agent_type = self.revisions.of_existing(agent, self)
-        forked = forked_at(state, agent.uid)
+        forked, resumed = forked_at(state, agent.uid), self._resumed(agent)
         while True:
             instance = Instance(self, agent, agent_type)
             begin = newest_snapshot(state, parts)
@@ -328,8 +328,16 @@ class Engine:
                 failure = encode_failure(error, agent.text, "load_snapshot")
                 journal.append_to(state.agents[tail[0].agent], e.SnapshotRefused(begin, failure), "", 0)
                 continue
-            instance.replay(tail, forked)
+            instance.replay(tail, forked, resumed)
             return instance
+
+    def _resumed(self, agent: Agent) -> list[tuple[int, int]]:
+        """After which indices of its oplog an agent went on later, and when."""
+        return [
+            (after, entry.wall)
+            for uid, at, after in resumptions(self._journal.state, agent.uid)
+            for entry in self._journal.read_oplog([Segment(uid, at, at)])
+        ]
 
     def _set_aside(self, agent: Agent, slot: Slot) -> None:
         """Stop an agent that ended one process after the other, so that the others may go on."""
@@ -356,7 +364,7 @@ class Engine:
         state = self._journal.state
         oplog = self._journal.read_oplog(segments(state, agent.uid))
         instance = Instance(self, agent, agent_type)
-        error = instance.rehearse(oplog, forked_at(state, agent.uid))
+        error = instance.rehearse(oplog, forked_at(state, agent.uid), self._resumed(agent))
         instance.discard()
         return error
 

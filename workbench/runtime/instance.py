@@ -64,7 +64,7 @@ class Instance:
 
     __slots__ = (
         "agent", "cursor", "draws", "host", "invocation", "loop", "method", "object", "pending", "regions",
-        "rehearsing", "root", "started", "stopped", "timers", "type", "wall", "work",
+        "rehearsing", "resumed", "root", "started", "stopped", "timers", "type", "wall", "work",
     )  # fmt: skip
 
     def __init__(self, host: Host, agent: Agent, agent_type: AgentType) -> None:
@@ -84,18 +84,26 @@ class Instance:
         self.draws = 0
         self.regions: Regions | None = None
         self.wall = 0
+        self.resumed: Sequence[tuple[int, int]] = ()
         self.stopped: BaseException | None = None
         self.rehearsing = False
 
     # ---- deliveries ----------------------------------------------------------------------------------------------
 
-    def replay(self, oplog: Sequence[Entry], forked: Collection[tuple[int, int]] = ()) -> None:
+    def replay(
+        self,
+        oplog: Sequence[Entry],
+        forked: Collection[tuple[int, int]] = (),
+        resumed: Sequence[tuple[int, int]] = (),
+    ) -> None:
         """Rebuild the agent from its oplog; goes on live where the oplog ends in the middle of a run.
 
         Args:
             oplog: along the agent's lineage, from the beginning or from a snapshot that was restored.
             forked: where the lineage left its sources by `fork()`, see `lineage.forked_at`.
+            resumed: indices after which the oplog goes on later, see `lineage.resumptions`, and the time when it did.
         """
+        self.resumed = resumed
         cursor = self.cursor = Cursor(oplog, forked)
         while self.stopped is None and (entry := cursor.peek()) is not None:
             if type(entry.body) is not e.InvocationStarted and type(entry.body) not in _DELIVER:
@@ -105,10 +113,12 @@ class Instance:
             self.deliver(entry)
         self.cursor = None
 
-    def rehearse(self, oplog: Sequence[Entry], forked: Collection[tuple[int, int]]) -> BaseException | None:
+    def rehearse(
+        self, oplog: Sequence[Entry], forked: Collection[tuple[int, int]], resumed: Sequence[tuple[int, int]]
+    ) -> BaseException | None:
         """Replay without any effect, also where the oplog ends: None when the code asks for all that it holds."""
         self.rehearsing = True
-        self.replay(oplog, forked)
+        self.replay(oplog, forked, resumed)
         return None if isinstance(self.stopped, RehearsedError) else self.stopped
 
     def restore(self, entry: Entry) -> Exception | None:
@@ -607,9 +617,22 @@ class Instance:
 
     # ---- timers, for the loop --------------------------------------------------------------------------------------
 
+    @property
+    def now(self) -> int:
+        """Nanoseconds since the epoch at the delivery that the agent works on.
+
+        Where it goes on later than that, after a revert or as a fork from outside, the time when it did: what begins
+        there has its whole time before it.
+        """
+        wall = self.wall
+        for after, since in self.resumed:
+            if since > wall and (self.cursor is None or self.cursor.past(after)):
+                wall = since
+        return wall
+
     def loop_time(self) -> float:
-        """Seconds since the epoch at the delivery that the agent works on."""
-        return self.wall / 1e9
+        """`now`, in seconds."""
+        return self.now / 1e9
 
     def set_timer(self, handle: TimerHandle) -> None:
         """Begin a durable timer that will run the handle."""

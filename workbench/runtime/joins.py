@@ -8,6 +8,7 @@ recorded so.
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sized
+from itertools import chain, islice
 from typing import Any
 
 from workbench.errors import AgentTypeError, RaceError
@@ -163,7 +164,10 @@ async def bounded(
     """
     check_limit(limit, "at least one call must be in flight")
     results: list[Any] = []
-    numbered = enumerate(items)
+    waiting = iter(items)
+    first = [] if isinstance(items, Sized) else list(islice(waiting, limit))
+    places = min(limit, len(items)) if isinstance(items, Sized) else len(first)
+    numbered = enumerate(chain(first, waiting))
 
     async def lane() -> None:
         for index, item in numbered:
@@ -176,9 +180,7 @@ async def bounded(
                     raise
                 results[index] = error
 
-    size = len(items) if isinstance(items, Sized) else limit
-    lanes = [asyncio.ensure_future(lane()) for _ in range(min(limit, size))]
-    await try_join(lanes)
+    await try_join([asyncio.ensure_future(lane()) for _ in range(places)])
     return results
 
 

@@ -93,6 +93,14 @@ class Pace(NamedTuple):
     size: int = 8_000_000
 
 
+class Unacknowledged(NamedTuple):
+    """What somebody outside is told as soon as entry `upto` is committed; `question` as in `Journal.acknowledge`."""
+
+    upto: int
+    settle: Callable[[], object]
+    question: "Question | None"
+
+
 class Journal:
     """The writing side of one store. On the session's thread only.
 
@@ -126,7 +134,7 @@ class Journal:
         self._handed_over: Sequence[Entry] = ()
         self._sources: dict[tuple[int, int], list[Entry]] = {}
         self._releases: deque[tuple[int, Callable[[], object]]] = deque()
-        self._unacknowledged: dict[Future[Any], Question | None] = {}
+        self._unacknowledged: dict[Future[Any], Unacknowledged] = {}
         self._writer = Writer(log, written)
 
     def tick(self) -> None:
@@ -315,12 +323,12 @@ class Journal:
                 del self._unacknowledged[future]
                 settle()
 
-        self._unacknowledged[future] = question
+        self._unacknowledged[future] = Unacknowledged(self.state.seq if upto is None else upto, settle, question)
         self.release(release, upto)
 
     def take_questions(self) -> "list[tuple[Future[Any], Question]]":
         """Who only asks something of the state and waits for a commit; from now on they do not wait here."""
-        asked = [(future, question) for future, question in self._unacknowledged.items() if question is not None]
+        asked = [(future, held.question) for future, held in self._unacknowledged.items() if held.question is not None]
         for future, _ in asked:
             del self._unacknowledged[future]
         return asked
@@ -333,10 +341,9 @@ class Journal:
         self._handed_over = ()
         self.full = None
 
-    def drop_releases(self) -> "tuple[Future[Any], ...]":
+    def drop_releases(self) -> "dict[Future[Any], Unacknowledged]":
         """Forget what waits for a commit; the futures that will not be settled now."""
-        dropped = tuple(self._unacknowledged)
-        self._unacknowledged.clear()
+        dropped, self._unacknowledged = self._unacknowledged, {}
         self._releases.clear()
         return dropped
 

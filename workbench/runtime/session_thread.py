@@ -403,9 +403,14 @@ class SessionThread:
         self.engine.discard_all()
         self.steps.forget()
         self.timers.clear()
-        lost = CrashedError("a crash came before this was committed", "it was never acknowledged", "call again")
-        _fail(self.journal.drop_releases(), lost)
+        waiting = self.journal.drop_releases()
         self._open()
+        lost = CrashedError("a crash came before this was committed", "it was never acknowledged", "call again")
+        for future, held in waiting.items():
+            if held.upto < self.state.opened:
+                held.settle()  # all of it was committed, and who waits was not told yet
+            elif not self.watchers.has(future):
+                _fail([future], lost)
         self.watchers.after_crash(self.state, lost)
 
     def _hold_back(self, error: StoreFullError) -> None:

@@ -1,7 +1,6 @@
 """Who outside waits for what: futures of cells, by the invocation or promise that settles them."""
 
 from concurrent.futures import Future
-from functools import partial
 from typing import Any, Final
 
 from workbench.core.nouns import Invocation, Promise
@@ -42,6 +41,8 @@ class Watchers:
         self._journal = journal
         self._watchers: dict[tuple[int, int], list[Watcher]] = {}
         """By target and `seq` of an invocation, or owner and negative index of a promise."""
+        self._told: dict[Future[Any], tuple[tuple[int, int], Watcher]] = {}
+        """Those who are told as soon as the outcome is committed, with what they waited for."""
 
     def watch_invocation(self, invocation: Invocation, watcher: Watcher, upto: int | None = None) -> None:
         """Settle a watcher with an invocation's outcome.
@@ -52,14 +53,15 @@ class Watchers:
             upto: the last entry (`seq`) that an outcome rests on which is there already; by default all so far.
         """
         if invocation.settled:
-            self._tell(watcher, ok=invocation.ok, value=invocation.value, upto=upto)
+            what = invocation.target, invocation.seq
+            self._tell(what, watcher, ok=invocation.ok, value=invocation.value, upto=upto)
         else:
             self._watchers.setdefault((invocation.target, invocation.seq), []).append(watcher)
 
     def watch_promise(self, promise: Promise, watcher: Watcher, upto: int | None = None) -> None:
         """Settle a watcher with a promise's payload; `upto` as for `watch_invocation`."""
         if promise.settled:
-            self._tell(watcher, ok=True, value=promise.value, upto=upto)
+            self._tell((promise.owner, -promise.index), watcher, ok=True, value=promise.value, upto=upto)
         else:
             self._watchers.setdefault((promise.owner, -promise.index), []).append(watcher)
 
@@ -70,26 +72,39 @@ class Watchers:
 
     def invocation_settled(self, invocation: Invocation) -> None:
         """Tell all who wait for this invocation."""
-        for watcher in self._watchers.pop((invocation.target, invocation.seq), ()):
-            self._tell(watcher, ok=invocation.ok, value=invocation.value)
+        self._settled((invocation.target, invocation.seq), ok=invocation.ok, value=invocation.value)
 
     def promise_ended(self, promise: Promise) -> None:
         """Tell all who wait for this promise that it is no more."""
-        for watcher in self._watchers.pop((promise.owner, -promise.index), ()):
-            self._tell(watcher, ok=False, value=promise.value)
+        self._settled((promise.owner, -promise.index), ok=False, value=promise.value)
 
     def promise_completed(self, owner: int, index: int, value: bytes) -> None:
         """Tell all who wait for this promise."""
-        for watcher in self._watchers.pop((owner, -index), ()):
-            self._tell(watcher, ok=True, value=value)
+        self._settled((owner, -index), ok=True, value=value)
 
-    def _tell(self, watcher: Watcher, *, ok: bool, value: bytes, upto: int | None = None) -> None:
-        self._journal.acknowledge(watcher.future, partial(watcher.settle, ok=ok, value=value), upto=upto)
+    def _settled(self, what: tuple[int, int], *, ok: bool, value: bytes) -> None:
+        for watcher in self._watchers.pop(what, ()):
+            self._tell(what, watcher, ok=ok, value=value)
+
+    def _tell(
+        self, what: tuple[int, int], watcher: Watcher, *, ok: bool, value: bytes, upto: int | None = None
+    ) -> None:
+        def settle() -> None:
+            del self._told[watcher.future]
+            watcher.settle(ok=ok, value=value)
+
+        self._told[watcher.future] = what, watcher
+        self._journal.acknowledge(watcher.future, settle, upto=upto)
+
+    def has(self, future: "Future[Any]") -> bool:
+        """Whether somebody who is told as soon as the outcome is committed waits by this future."""
+        return future in self._told
 
     def drop_all(self) -> "list[Future[Any]]":
         """Forget all; the futures that will not be settled now."""
         dropped = [watcher.future for group in self._watchers.values() for watcher in group]
         self._watchers.clear()
+        self._told.clear()
         return dropped
 
     def after_crash(self, state: State, lost: Exception) -> None:
@@ -100,6 +115,9 @@ class Watchers:
             lost: what the others get.
         """
         watchers, self._watchers = self._watchers, {}
+        told, self._told = self._told, {}
+        for what, watcher in told.values():  # of an outcome that was not committed
+            watchers.setdefault(what, []).append(watcher)
         invocations = {
             (agent.uid, invocation.seq): invocation
             for agent in state.agents.values()
