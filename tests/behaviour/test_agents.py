@@ -581,3 +581,48 @@ def test_time_moves_between_invocations(session: wb.Session) -> None:
     assert first.tzinfo is UTC
     assert later - first >= timedelta(hours=1)
     assert later - first < timedelta(hours=1, seconds=1)
+
+
+def test_a_class_derived_from_an_agent_is_none_by_itself(session: wb.Session) -> None:
+    """`get` of a class without `@wb.agent` is refused with the cure; its base is not called in its place."""
+
+    @wb.agent
+    class Base:
+        def which(self) -> str:
+            return "base"
+
+    class Derived(Base):
+        def which(self) -> str:
+            return "derived"
+
+    for verb in ("get", "new_phantom", "get_phantom"):
+        with pytest.raises(wb.AgentTypeError, match=r"Derived is no agent class.*Write @wb\.agent above"):
+            getattr(Derived, verb)
+    assert wb.run(Base.get().which()) == "base"
+    assert wb.run(wb.agent(Derived).get().which()) == "derived"
+    assert session.path == ":memory:"
+
+
+def test_a_name_means_one_kind_of_thing(session: wb.Session) -> None:
+    """An agent class, a fan-out job and the cells of a session never run under each other's name."""
+
+    def taken(item: int) -> int:
+        return item
+
+    with pytest.raises(wb.AgentTypeError, match="Session names the cells"):
+        wb.agent(type("Session", (), {"method": lambda self: self}))
+    assert wb.run(wb.fan_out(taken, [1, 2])) == [1, 2]
+    with pytest.raises(wb.AgentTypeError, match=r"taken is a fan-out job here.*[Rr]ename the class"):
+        wb.agent(type("taken", (), {"method": lambda self: self}))
+
+    @wb.agent
+    class Kept:
+        def which(self) -> str:
+            return "kept"
+
+    assert wb.run(Kept.get().which()) == "kept"
+    taken.__name__ = "Kept"
+    with pytest.raises(wb.AgentTypeError, match=r"Kept is an agent class here.*another name"):
+        wb.run(wb.fan_out(taken, [1, 2]))
+    assert wb.run(Kept.get().which()) == "kept"
+    assert [job.partition("(")[0] for job in session.clean().jobs] == ["taken"]

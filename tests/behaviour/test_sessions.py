@@ -498,6 +498,17 @@ def test_sql_reads_only(either: wb.Session, tmp_path: Path) -> None:
     assert kinds(either, "Keeper(0)")[-1] == "InvocationFinished"
 
 
+def test_an_interrupt_ends_a_query(either: wb.Session) -> None:
+    """Ctrl-C ends an endless query; the session answers the next one."""
+    endless = "with recursive c(x) as (select 1 union all select x + 1 from c) select count(*) from c"
+    ringing = threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,))
+    ringing.start()
+    with pytest.raises(KeyboardInterrupt):
+        either.sql(endless)
+    ringing.join()
+    assert either.sql("select 1") == [(1,)]
+
+
 def test_a_session_of_its_own_for_each_thread_of_work(opened: Opener, tmp_path: Path) -> None:
     """Two stores may be open at once: agents work in the store that they were called in."""
     first, second = opened(tmp_path / "a.db"), opened(tmp_path / "b.db")

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from workbench.errors import AgentIdError, AgentTypeError, UnknownAgentError
-from workbench.ids import AgentId
+from workbench.ids import ROOT_ID, AgentId
 from workbench.model.codec import KnownTypes, known_types
 from workbench.model.known import NO_NAMES
 
@@ -316,8 +316,30 @@ class Registry:
         self.in_cell = False
         """Whether a notebook's cell is being run, which may define more; set by who sees cells begin and end."""
 
+    def check(self, agent_type: AgentType) -> None:
+        """Refuse a type whose name means something else.
+
+        Raises:
+            AgentTypeError: cells have it, or a fan-out job where this is a class, or a class where this is a job.
+        """
+        name, known = agent_type.name, self._types.get(agent_type.name)
+        if name == ROOT_ID.removesuffix("()"):
+            raise AgentTypeError(f"{name} names the cells of a session", "no agent can be called so", "rename it")
+        if known is not None and known.job != agent_type.job:
+            kinds = ("an agent class", "a fan-out job") if agent_type.job else ("a fan-out job", "an agent class")
+            raise AgentTypeError(
+                f"{name} is {kinds[0]} here, and would become {kinds[1]}",
+                "the agents of the one would run the code of the other",
+                "give the function, or the job, another name" if agent_type.job else "rename the class",
+            )
+
     def add(self, agent_type: AgentType) -> None:
-        """Register; the newest of a name counts. Listeners hear of it on the calling thread."""
+        """Register; the newest of a name counts. Listeners hear of it on the calling thread.
+
+        Raises:
+            AgentTypeError: see `check`.
+        """
+        self.check(agent_type)
         self._types[agent_type.name] = agent_type
         if agent_type.code:
             self._earlier[agent_type.name, agent_type.code] = agent_type

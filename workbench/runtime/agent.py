@@ -24,6 +24,12 @@ class _ClassVerb:
         self._verb, self.agent_method = verb, method
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
+        if instance is None and owner is not None and "__agent_type__" not in vars(owner):
+            raise AgentTypeError(
+                f"{owner.__name__} is no agent class",
+                "a class that it is derived from is one, and would be called in its place",
+                f"write @wb.agent above class {owner.__name__}",
+            )
         if instance is None or self.agent_method is None:
             return self._verb
         return self.agent_method.__get__(instance, owner)
@@ -93,6 +99,7 @@ def _agent(cls: _T, names: Mapping[str, Any], *, ephemeral: bool = False, snapsh
         """A client of the phantom with this id and these parameters; an `AgentIdError` if the id is no UUID."""
         return Client(agent_type, agent_type.agent_id(args, kwargs).with_phantom(phantom_uuid(phantom_id)))
 
+    registry.check(agent_type)
     for name, verb in (("get", get), ("new_phantom", new_phantom), ("get_phantom", get_phantom)):
         before = inspect.getattr_static(cls, name, None)  # a method of that name, its own or of a base
         setattr(cls, name, _ClassVerb(verb, before.agent_method if isinstance(before, _ClassVerb) else before))

@@ -461,7 +461,9 @@ class SessionThread:
             self.engine.discard_all()
             self._fail_all(
                 SessionClosedError(
-                    "the session was closed", "its agents go on when it is started again", "wb.start(path)"
+                    "the session was closed",
+                    "its agents go on when it is started again",
+                    "start it again with wb.start(path)",
                 )
             )
             finished.set_result(None)

@@ -14,6 +14,15 @@ _READING: Final = frozenset(
 _LOOKS: Final = frozenset({"table_info", "table_list", "index_list"})
 
 
+_STEPS: Final = 100_000
+"""Steps of SQLite's machine after which Python looks for a signal: some ten milliseconds."""
+
+
+def _go_on() -> int:
+    """Called between steps. An interrupt is raised here, which SQLite takes for the wish to stop."""
+    return 0
+
+
 def _only_reading(action: int, name: str | None, *_: object) -> int:
     reading = action in _READING or (action == sqlite3.SQLITE_PRAGMA and name in _LOOKS)
     return sqlite3.SQLITE_OK if reading else sqlite3.SQLITE_DENY
@@ -22,8 +31,9 @@ def _only_reading(action: int, name: str | None, *_: object) -> int:
 def run_query(
     db: sqlite3.Connection, sql: str, parameters: Sequence[object]
 ) -> tuple[list[str], list[tuple[object, ...]]]:
-    """One SELECT's column names and rows; SQLite's refusal becomes a `StoreError`."""
+    """One SELECT's column names and rows; SQLite's refusal becomes a `StoreError`. Ctrl-C ends it."""
     let_it_run(db)
+    db.set_progress_handler(_go_on, _STEPS)
     (query_only,) = db.execute("PRAGMA query_only").fetchone()
     db.execute("PRAGMA query_only = OFF")
     db.execute(OPLOG_VIEW)
@@ -34,6 +44,8 @@ def run_query(
         names = [column[0] for column in cursor.description or ()]
         return names, cursor.fetchall()
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            raise KeyboardInterrupt from None
         raise StoreError(
             "the query was refused", str(error), "see session.sql for the tables; only reading is allowed"
         ) from error
