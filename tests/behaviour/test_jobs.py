@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import workbench as wb
-from tests.behaviour.looking import until
+from tests.behaviour.conftest import Opener
+from tests.behaviour.looking import PATIENCE, until
 from workbench.model.agent_type import registry
 
 
@@ -395,3 +397,32 @@ class Leaver:
 
     async def leave(self, promise: wb.PromiseId) -> None:
         Holder.get("left").hold.trigger(promise)
+
+
+@wb.agent
+class Delegating:
+    """Hands its work to jobs."""
+
+    async def nested(self, gate: wb.PromiseId) -> list[Any]:
+        async def inner(item: int) -> int:
+            await wb.await_promise(gate)
+            return item * 2
+
+        async def outer(item: int) -> list[Any]:
+            return list(await wb.fan_out(inner, [item, item + 1]))
+
+        return list(await wb.fan_out(outer, [1, 10]))
+
+
+def test_jobs_of_agents_go_on_after_a_restart(opened: Opener, tmp_path: Path) -> None:
+    """The agent that made a job is rebuilt where the job's function is unknown, also if its class was there before."""
+    session = opened(tmp_path / "a.db")
+    gate = wb.create_promise()
+    Delegating.get().nested.trigger(gate)
+    until(lambda: sum(x.waits_for.startswith("promise") for x in session.agents()) == 4)
+    session.close()
+    for name in ("inner", "outer"):  # as in a new process
+        del registry._types[name]
+    session = opened(tmp_path / "a.db")
+    assert wb.complete_promise(gate, b"")
+    assert wb.run(session.result("Delegating()"), PATIENCE) == [[2, 4], [20, 22]]

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from workbench.core import decisions, history
 from workbench.core.lineage import Segment, forked_at, newest_snapshot, resumptions, segments
-from workbench.core.nouns import Agent, Invocation, Promise, Step, Timer, Wait, status_of
+from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise, Step, Timer, Wait, status_of
 from workbench.core.regions import completed_undone, tries_undone
 from workbench.core.state import State
 from workbench.core.waits import Link, find_deadlock
@@ -458,8 +458,10 @@ class Engine:
         return bool(self._parked)
 
     def await_definition(self, agent: Agent) -> None:
-        """Schedule this agent when its class is defined."""
+        """Schedule this agent when its class is defined. A job that an agent made has its code when that is rebuilt."""
         self._undefined.setdefault(agent.type_name, set()).add(agent.uid)
+        if agent.job and agent.spawned_by != ROOT_UID:
+            self.schedule(agent.spawned_by)
 
     def defined(self, name: str) -> None:
         """A class was defined: agents that waited for it go on, and those in memory try its code."""
