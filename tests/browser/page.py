@@ -122,6 +122,10 @@ class LabPage:
         self.dom.wait_for_function("() => lab.last.done", timeout=seconds * 1000)
         return bool(self.dom.evaluate("() => lab.last.ok"))
 
+    def is_running(self) -> bool:
+        """Whether what was started last has not ended. The kernel's status would tell of its control channel too."""
+        return not self.dom.evaluate("() => lab.last.done")
+
     def run_all(self, seconds: float = 60) -> bool:
         """Run all cells and wait for their end; False when one raised."""
         self.start_all()
