@@ -144,6 +144,10 @@ def atomically() -> Atomically:
     forking it at, an index inside. What the agent began before holds until the region ends: its other tasks, and a time
     limit around the region. Write a limit inside: `async with wb.atomically(), asyncio.timeout(5):`.
 
+    Keep a region to one task, and begin no other one beside it: tasks inside may take each other's keys when the region
+    runs again, and what a task beside it begins while it is open is undone with it. Make promises that others are
+    given before the region: made inside, they are other ones in the second run.
+
     Oplog: `RegionBegun` and `RegionEnded`; after a crash in between, `AgentReverted` with the region's index.
     Replay: the entries are stepped over; nothing is written.
 
