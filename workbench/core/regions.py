@@ -19,34 +19,11 @@ def tries_undone(own: Iterable[Entry], op: int) -> int:
         op: the index at which the step began in the run that counts.
     """
     before: Counter[_Place] = Counter()
-    tries: Counter[_Place] = Counter()
-    begun: Counter[str] = Counter()
-    places: dict[int, _Place] = {}
-    open_regions: set[int] = set()
-    for entry in own:
-        match entry.body:
-            case e.RegionBegun():
-                if not open_regions:
-                    before, tries, begun, places = before + tries, Counter(), Counter(), {}
-                open_regions.add(entry.index)
-            case e.StepStarted(name=name) if open_regions:
-                place = places[entry.index] = name, begun[name]
-                begun[name] += 1
-                tries[place] = 1
-                if entry.index == op:
-                    return before[place]
-            case e.StepRestarted(op=step, attempts=attempts) if step in places:
-                tries[places[step]] = attempts + 1
-            case e.RegionEnded(op=region):
-                open_regions.discard(region)
-                if not open_regions:
-                    before, tries = Counter(), Counter()
-            case e.AgentReverted(region=region):
-                open_regions.clear()
-                if not region:
-                    before, tries = Counter(), Counter()
-            case _:
-                pass
+    for run in _runs(entry for entry in own if entry.index <= op):
+        tries, places = _steps(run)
+        if op in places:
+            return before[places[op]]
+        before += tries
     return 0
 
 
@@ -56,27 +33,57 @@ def completed_undone(own: Iterable[Entry]) -> set[tuple[int, int]]:
     Without those that the present run has tried to complete: it knows of them.
 
     Args:
-        own: as for `tries_undone`.
+        own: as for `tries_undone`; empty when there was no earlier run.
     """
-    before: set[tuple[int, int]] = set()
-    completed: set[tuple[int, int]] = set()
-    tried: set[tuple[int, int]] = set()
-    depth = 0
+    *undone, present = _runs(own) or [[]]
+    completed = {name for run in undone for name, first in _completions(run) if first}
+    return completed - {name for name, _ in _completions(present)}
+
+
+def _runs(own: Iterable[Entry]) -> list[list[Entry]]:
+    """What the runs of the region that is open at the end did: those that crashes undid, and the present one."""
+    runs: list[list[Entry]] = []
+    open_regions: set[int] = set()
     for entry in own:
         match entry.body:
             case e.RegionBegun():
-                depth += 1
-            case e.PromiseCompleted(owner=owner, promise=promise, first=first) if depth:
-                tried.add((owner, promise))
-                if first:
-                    completed.add((owner, promise))
-            case e.RegionEnded():
-                depth -= 1
-                if not depth:
-                    before, completed, tried = set(), set(), set()
+                if not open_regions:
+                    runs.append([])
+                open_regions.add(entry.index)
+            case e.RegionEnded(op=region):
+                open_regions.discard(region)
+                if not open_regions:
+                    runs.clear()
             case e.AgentReverted(region=region):
-                before = before | completed if region else set()
-                completed, tried, depth = set(), set(), 0
+                open_regions.clear()
+                if not region:
+                    runs.clear()
+            case _ if open_regions:
+                runs[-1].append(entry)
             case _:
                 pass
-    return before - tried
+    return runs
+
+
+def _steps(run: Iterable[Entry]) -> tuple[Counter[_Place], dict[int, _Place]]:
+    """How often each step of a run was tried, and the place of each by the index at which it began."""
+    tries: Counter[_Place] = Counter()
+    begun: Counter[str] = Counter()
+    places: dict[int, _Place] = {}
+    for entry in run:
+        match entry.body:
+            case e.StepStarted(name=name):
+                place = places[entry.index] = name, begun[name]
+                begun[name] += 1
+                tries[place] = 1
+            case e.StepRestarted(op=step, attempts=attempts) if step in places:
+                tries[places[step]] = attempts + 1
+            case _:
+                pass
+    return tries, places
+
+
+def _completions(run: Iterable[Entry]) -> list[tuple[tuple[int, int], bool]]:
+    """The promises that a run completed or tried to, by owner and index, and whether it was the first to."""
+    bodies = (entry.body for entry in run)
+    return [((body.owner, body.promise), body.first) for body in bodies if isinstance(body, e.PromiseCompleted)]

@@ -234,17 +234,17 @@ class Engine:
         newest = max(calls or queued, key=lambda i: cycle[i].wait.seq)
         ring = cycle[newest + 1 :] + cycle[: newest + 1]
         caller, wait, invocation = ring[-1]
-        if not calls:
-            failure = encode_failure(DeadlockError([_in_words(state, link) for link in ring]), caller.text, "")
-            self._journal.append_all(decisions.cancel(invocation, failure))
-            return
         slot = self.slot(caller.uid)
         slot.refusals = slot.refusals or {}
         if wait.op in slot.refusals:
             return
         links = [_in_words(state, link) for link in ring]
         method = caller.current.method if caller.current is not None else ""
-        slot.refusals[wait.op] = encode_failure(DeadlockError(links), caller.text, method)
+        failure = encode_failure(DeadlockError(links), caller.text, method)
+        if not calls:
+            self._journal.append_all(decisions.cancel(invocation, failure))
+            return
+        slot.refusals[wait.op] = failure
         if not self.watched(invocation):
             self._journal.append_all(decisions.withdraw(state, invocation, (caller.uid, wait.op)))
         self.due(caller.uid, wait.op)

@@ -7,8 +7,8 @@ recorded so.
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sized
-from itertools import chain, islice
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from itertools import chain
 from typing import Any
 
 from workbench.errors import AgentTypeError, RaceError
@@ -165,8 +165,7 @@ async def bounded(
     check_limit(limit, "at least one call must be in flight")
     results: list[Any] = []
     waiting = iter(items)
-    first = [] if isinstance(items, Sized) else list(islice(waiting, limit))
-    places = min(limit, len(items)) if isinstance(items, Sized) else len(first)
+    first = [item for _, item in zip(range(limit), waiting, strict=False)]
     numbered = enumerate(chain(first, waiting))
 
     async def lane() -> None:
@@ -180,7 +179,7 @@ async def bounded(
                     raise
                 results[index] = error
 
-    await try_join([asyncio.ensure_future(lane()) for _ in range(places)])
+    await try_join([asyncio.ensure_future(lane()) for _ in first])
     return results
 
 

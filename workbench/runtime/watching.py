@@ -52,18 +52,19 @@ class Watchers:
             watcher: who waits.
             upto: the last entry (`seq`) that an outcome rests on which is there already; by default all so far.
         """
+        what = invocation.target, invocation.seq
         if invocation.settled:
-            what = invocation.target, invocation.seq
             self._tell(what, watcher, ok=invocation.ok, value=invocation.value, upto=upto)
         else:
-            self._watchers.setdefault((invocation.target, invocation.seq), []).append(watcher)
+            self._watchers.setdefault(what, []).append(watcher)
 
     def watch_promise(self, promise: Promise, watcher: Watcher, upto: int | None = None) -> None:
         """Settle a watcher with a promise's payload; `upto` as for `watch_invocation`."""
+        what = promise.owner, -promise.index
         if promise.settled:
-            self._tell((promise.owner, -promise.index), watcher, ok=True, value=promise.value, upto=upto)
+            self._tell(what, watcher, ok=True, value=promise.value, upto=upto)
         else:
-            self._watchers.setdefault((promise.owner, -promise.index), []).append(watcher)
+            self._watchers.setdefault(what, []).append(watcher)
 
     def watched(self, invocation: Invocation) -> bool:
         """Whether somebody still waits for this invocation."""
