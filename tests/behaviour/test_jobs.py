@@ -426,3 +426,94 @@ def test_jobs_of_agents_go_on_after_a_restart(opened: Opener, tmp_path: Path) ->
     session = opened(tmp_path / "a.db")
     assert wb.complete_promise(gate, b"")
     assert wb.run(session.result("Delegating()"), PATIENCE) == [[2, 4], [20, 22]]
+
+
+# ---- functions that share a name -------------------------------------------------------------------------------------
+
+
+@wb.agent
+class Multiplier:
+    """Multiplies by its number, in jobs of its own."""
+
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    async def by_job(self, items: list[int]) -> list[int]:
+        async def product(item: int) -> int:
+            await asyncio.sleep(0.01 * item)
+            return item * self.factor
+
+        return list(await wb.fan_out(product, items))
+
+    async def times(self, item: int) -> int:
+        return item * self.factor
+
+
+def product_with(factor: int, gate: wb.PromiseId | None = None) -> Any:
+    """A function that has the name of all others made here."""
+
+    async def product(item: int) -> int:
+        if gate is not None:
+            await wb.await_promise(gate)
+        await asyncio.sleep(0.01 * item)
+        return item * factor
+
+    return product
+
+
+ITEMS = [1, 2, 3]
+PRODUCTS = [[item * factor for item in ITEMS] for factor in (1, 10, 100)]
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("limit", [1, 8])
+def test_jobs_run_their_own_function(either: wb.Session, limit: int, *, named: bool) -> None:
+    """Closures, lambdas and local functions of one name, under way at once and through crashes: to each its own."""
+
+    async def all_at_once() -> list[list[int]]:
+        jobs = [
+            asyncio.ensure_future(wb.fan_out(product_with(f), ITEMS, limit, name=f"job {f}" if named else None))
+            for f in (1, 10, 100)
+        ]
+        either.simulate_crash()
+        return [list(await job) for job in jobs]
+
+    assert wb.run(all_at_once(), PATIENCE) == PRODUCTS
+    assert (
+        wb.run(asyncio_gather(*(wb.fan_out(lambda x, f=f: x * f, ITEMS) for f in (1, 10, 100))), PATIENCE) == PRODUCTS
+    )
+    in_agents = asyncio_gather(*(Multiplier.get(f).by_job(ITEMS) for f in (1, 10, 100)))
+    assert wb.run(in_agents, PATIENCE) == PRODUCTS
+
+
+async def asyncio_gather(*calls: Any) -> list[list[int]]:
+    """What all come to, as lists."""
+    return [list(found) for found in await asyncio.gather(*calls)]
+
+
+def test_methods_of_two_clients_are_two_jobs(either: wb.Session) -> None:
+    """A named job over the method of one agent is not that over the method of another."""
+    jobs = [wb.fan_out(Multiplier.get(f).times, ITEMS, name="same") for f in (1, 10, 100)]
+    assert wb.run(asyncio_gather(*jobs), PATIENCE) == PRODUCTS
+    again = wb.fan_out(Multiplier.get(10).times, ITEMS, name="same")
+    assert list(wb.run(again, PATIENCE)) == PRODUCTS[1]
+    assert len([a for a in either.agents() if a.type == "FanOut_Multiplier_times"]) == 3
+
+
+def test_an_unfinished_job_waits_for_its_own_function(opened: Opener, tmp_path: Path) -> None:
+    """After a restart a job goes on with the function that its cell gives it, never with another one of that name."""
+    session = opened(tmp_path / "a.db")
+    gate = wb.create_promise()
+    for number, name in enumerate(("mine", None), 1):
+        with pytest.raises(TimeoutError):
+            wb.run(wb.fan_out(product_with(2, gate), ITEMS, name=name), 0.2)
+        until(lambda: sum(a.waits_for.startswith("promise") for a in session.agents()) == 3 * number)  # noqa: B023
+    session.close()
+    session = opened(tmp_path / "a.db")
+    assert wb.complete_promise(gate, b"")
+    assert list(wb.run(wb.fan_out(product_with(1000), ITEMS), PATIENCE)) == [1000, 2000, 3000]
+    wb.run(session.at_rest())
+    assert [a.status for a in session.agents() if a.type == "product"].count("undefined") == 8
+    assert list(wb.run(wb.fan_out(product_with(2, gate), ITEMS, name="mine"), PATIENCE)) == [2, 4, 6]
+    wb.run(session.at_rest())
+    assert [a.status for a in session.agents() if a.type == "product"].count("undefined") == 4

@@ -14,6 +14,7 @@ from tests.behaviour.looking import kinds, until
 from tests.behaviour.test_lifecycle import begun
 from workbench.core.nouns import Agent
 from workbench.model import entries as e
+from workbench.model.agent_type import AgentType
 from workbench.runtime.engine import Engine
 from workbench.runtime.instance import Instance
 
@@ -553,9 +554,9 @@ def test_an_idle_fork_is_not_rebuilt_at_each_opening(either: wb.Session, monkeyp
     rebuilt: list[str] = []
     rebuild = Engine._rebuild
 
-    def counted(self: Engine, agent: Agent) -> Instance:
+    def counted(self: Engine, agent: Agent, newest: AgentType) -> Instance:
         rebuilt.append(agent.text)
-        return rebuild(self, agent)
+        return rebuild(self, agent, newest)
 
     monkeypatch.setattr(Engine, "_rebuild", counted)
     either.simulate_crash()

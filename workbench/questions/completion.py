@@ -104,10 +104,10 @@ class Completions:
     Args:
         state: as it is; not changed while this is used.
         mentions: who was given which ids.
-        defined: whether a class of this name is registered.
+        defined: whether an agent's class is there to run.
     """
 
-    def __init__(self, state: State, mentions: Mentions, defined: Callable[[str], bool]) -> None:
+    def __init__(self, state: State, mentions: Mentions, defined: Callable[[Agent], bool]) -> None:
         self._state, self._mentions, self._defined = state, mentions, defined
         self._holders: dict[PromiseKey, tuple[Agent, ...]] = {}
         self._open: dict[PromiseKey, bool] = {}
@@ -273,7 +273,7 @@ class Completions:
         agent = self._state.agents[node]
         if agent.deleted or agent.failure:
             return set()
-        if agent.current is None or not agent.waits or agent.stands or not self._defined(agent.type_name):
+        if agent.current is None or not agent.waits or agent.stands or not self._defined(agent):
             return True
         needs: set[_Node] = set()
         for wait in agent.waits.values():

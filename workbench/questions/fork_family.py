@@ -179,7 +179,7 @@ def _member(
         uid=agent.uid,
         name=name,
         parts=parts,
-        status=status_of(agent, defined=defined(agent.type_name)),
+        status=status_of(agent, defined=defined(agent)),
         waits=waits_for(state, agent),
         running=0 if agent.current is None else agent.current.seq,
         last=(0, True, b"", 0) if last is None else (last.seq, last.ok, last.value, last.settled),

@@ -68,7 +68,7 @@ def agent_rows(state: State, defined: Defined) -> GraphRows:
 def _node(agent: Agent, defined: Defined) -> Node:
     return Node(
         agent.type_name,
-        status_of(agent, defined=agent.uid == ROOT_UID or defined(agent.type_name)),
+        status_of(agent, defined=agent.uid == ROOT_UID or defined(agent)),
         agent.current.method if agent.current is not None else "",
         len(agent.queue or ()),
         agent.finished,

@@ -23,8 +23,8 @@ PROMISE_STATES: Final = ("pending", "completed")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-Defined = Callable[[str], bool]
-"""Whether a class of this name is registered."""
+Defined = Callable[[Agent], bool]
+"""Whether an agent's class is there to run."""
 
 
 def moment(wall: int) -> datetime:
@@ -138,7 +138,7 @@ def agents(state: State, defined: Defined, kept: Kept, which: AgentFilter) -> li
             continue
         if parent is not None and _text_of(state, agent.spawned_by) != parent:
             continue
-        now = status_of(agent, defined=defined(agent.type_name))
+        now = status_of(agent, defined=defined(agent))
         if status is None or now == status:
             found.append(_agent(state, agent, now, kept))
     return found

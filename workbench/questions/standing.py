@@ -25,14 +25,14 @@ class View(NamedTuple):
 
     Attributes:
         now: wall nanoseconds.
-        defined: whether a class of this name is registered.
+        defined: whether an agent's class is there to run.
         salt: of the store, for the ids of promises.
         mentions: who was given which ids; None when the log was not read for it.
         kept: whether an earlier class is there to run.
     """
 
     now: int
-    defined: Callable[[str], bool]
+    defined: Callable[[Agent], bool]
     salt: str
     mentions: Mentions | None = None
     kept: Kept = lambda *_: True
@@ -52,7 +52,7 @@ def standing(state: State, agent: Agent, view: View) -> Link | None:
         return _interrupted(state, agent, view)
     if head is None:
         return _idle(agent)
-    if not view.defined(agent.type_name):
+    if not view.defined(agent):
         return _undefined(state, agent, head)
     if agent.current is None:
         return Link(

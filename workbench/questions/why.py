@@ -350,7 +350,7 @@ class _Follower:
 
     def _shape(self, agent: Agent) -> _Shape:
         """What an agent does and waits for, coarsely: agents of one shape are explained by one of them."""
-        end = agent.failure or agent.stands or agent.current is None or not self._view.defined(agent.type_name)
+        end = agent.failure or agent.stands or agent.current is None or not self._view.defined(agent)
         if end or agent.current is None:
             found = standing(self._state, agent, self._view)
             return ("?",) if found is None else (found.kind, found.what)

@@ -71,6 +71,8 @@ class Engine:
         """Invocation -> the context variables of the cell it comes from, for what it prints and for its steps."""
         self._parked: list[tuple[int, int]] = []
         self._undefined: dict[str, set[int]] = {}
+        self._jobs: dict[str, AgentType] = {}
+        """By the id of a fan-out job: its type, with the function of its items that this process has run it with."""
         self.running: Agent | None = None
         self.runs = 0
         self.append = journal.append  # straight through: instances call these for most operations
@@ -275,10 +277,43 @@ class Engine:
 
     # ---- instances -----------------------------------------------------------------------------------------------
 
+    def type_of(self, agent: Agent) -> AgentType | None:
+        """The class that an agent is of, as it is defined now; None while it is not.
+
+        Jobs whose functions share a name have types of one name: which is whose is told by the job's id.
+        """
+        if not self._made_by_job(agent):
+            return self._registry.find(agent.type_name)
+        return self._jobs.get(self._job_of(agent))
+
+    def _made_by_job(self, agent: Agent) -> bool:
+        return self._first(agent).job
+
+    def _first(self, agent: Agent) -> Agent:
+        """What an agent was forked from in the beginning."""
+        while agent.source:
+            agent = self.state.agents[agent.source]
+        return agent
+
+    def _job_of(self, agent: Agent) -> str:
+        """The id of the job that an agent is, or is a child of."""
+        agent = self._first(agent)
+        spawner = self.state.agents.get(agent.spawned_by)
+        job = None if spawner is None else self._first(spawner)
+        is_child = job is not None and job.job and job.type_name == agent.type_name and agent.text not in self._jobs
+        return job.text if job is not None and is_child else agent.text
+
+    def bind_job(self, job_id: str, agent_type: AgentType) -> None:
+        """A fan-out job runs with this type from now on; what waited for it goes on."""
+        self._jobs[job_id] = agent_type
+        for uid in self._undefined.pop(job_id, ()):
+            self.schedule(uid)
+
     def load(self, agent: Agent, slot: Slot) -> Instance | None:
         """The agent's instance, rebuilt from its oplog; None while that cannot be done yet."""
         journal = self._journal
-        if self._registry.find(agent.type_name) is None:
+        agent_type = self.type_of(agent)
+        if agent_type is None:
             self.await_definition(agent)
             return None
         new = agent.index == 1 and not agent.source
@@ -286,7 +321,7 @@ class Engine:
             self._park(agent)
             return None
         if new:
-            slot.instance = Instance(self, agent, self.revisions.of_existing(agent, None))
+            slot.instance = Instance(self, agent, self.revisions.of_existing(agent, agent_type, None))
             return slot.instance
         if self._rebuilds.ended(agent.uid) >= TRIES:
             self._set_aside(agent, slot)
@@ -295,20 +330,20 @@ class Engine:
         journal.cause = agent.seq
         self._rebuilds.begin(agent.uid)
         try:
-            instance = slot.instance = self._rebuild(agent)
+            instance = slot.instance = self._rebuild(agent, agent_type)
         finally:
             self._rebuilds.end(agent.uid)
         self._restart_steps(agent, instance)
         self._after_run(agent, slot, instance)
         return slot.instance
 
-    def _rebuild(self, agent: Agent) -> Instance:
+    def _rebuild(self, agent: Agent, newest: AgentType) -> Instance:
         """An instance as the oplog left it, from the newest snapshot that can be loaded."""
         journal, state = self._journal, self._journal.state
         if agent.regions:
             self._undo_regions(agent)
         parts = segments(state, agent.uid)
-        agent_type = self.revisions.of_existing(agent, self)
+        agent_type = self.revisions.of_existing(agent, newest, self)
         forked, resumed = forked_at(state, agent.uid), self._resumed(agent)
         while True:
             instance = Instance(self, agent, agent_type)
@@ -374,7 +409,10 @@ class Engine:
             self._park(agent)
             return False
         slot.recheck = False
-        if slot.instance is not None and self.revisions.of_existing(agent, self) is not slot.instance.type:
+        newest = self.type_of(agent)
+        if slot.instance is None or newest is None:
+            return True
+        if self.revisions.of_existing(agent, newest, self) is not slot.instance.type:
             self.put_away(slot)
         return True
 
@@ -419,7 +457,7 @@ class Engine:
             return
         if agent.goes_on or agent.interrupted or agent.regions or (agent.queue and agent.current is None):
             self.schedule(agent.uid)
-        if agent.current is not None and self._registry.find(agent.type_name) is None:
+        if agent.current is not None and self.type_of(agent) is None:
             self.await_definition(agent)
         for op, wait in agent.waits.items():
             on = wait.on
@@ -459,8 +497,10 @@ class Engine:
 
     def await_definition(self, agent: Agent) -> None:
         """Schedule this agent when its class is defined. A job that an agent made has its code when that is rebuilt."""
-        self._undefined.setdefault(agent.type_name, set()).add(agent.uid)
-        if agent.job and agent.spawned_by != ROOT_UID:
+        of_job = self._made_by_job(agent)
+        for key in (agent.text, self._job_of(agent)) if of_job else (agent.type_name,):
+            self._undefined.setdefault(key, set()).add(agent.uid)
+        if of_job and agent.spawned_by != ROOT_UID:
             self.schedule(agent.spawned_by)
 
     def defined(self, name: str) -> None:

@@ -136,14 +136,14 @@ class _Means(NamedTuple):
         read: asks the state at one moment.
         log: what is committed.
         wall: the present time.
-        defined: whether a class of this name is there to run; `kept`, whether an earlier one is.
+        defined: whether an agent's class is there to run; `kept`, whether an earlier one of a name is.
         find: the agent that a client, an id or a text names; raises `UnknownAgentError`.
     """
 
     read: Callable[[Callable[[State], Any]], Any]
     log: Log
     wall: Callable[[], int]
-    defined: Callable[[str], bool]
+    defined: Callable[[Agent], bool]
     kept: Kept
     find: Callable[[State, object], Agent]
 

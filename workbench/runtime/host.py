@@ -9,6 +9,7 @@ from workbench.core.nouns import Agent, Invocation, Promise
 from workbench.core.state import State
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
+from workbench.model.agent_type import AgentType
 from workbench.model.entries import Body, Entry
 from workbench.runtime.steps import StepWork
 
@@ -49,6 +50,9 @@ class Host(Protocol):
 
     def complain(self, agent: Agent, context: dict[str, Any]) -> None:
         """Report an error that no code awaits."""
+
+    def bind_job(self, job_id: str, agent_type: AgentType) -> None:
+        """A fan-out job runs with this type from now on."""
 
     def start_step(self, agent: Agent, op: int, work: StepWork) -> None:
         """Run a side effect once its intent is committed."""

@@ -94,7 +94,7 @@ async def fan_out(
     check_limit(limit, "at least one child must be at work")
     encode(listed, body.takes, "items")
     job_type = _job_type(body)
-    job_id = job_type.agent_id((name or UNNAMED,), {})
+    job_id = job_type.agent_id((name or UNNAMED, *body.client), {})
     if name is None:
         job_id = job_id.with_phantom(new_phantom_id())
     key = FIRST_RUN if name is None else _key(job_id, listed, body, again=again)
@@ -102,7 +102,10 @@ async def fan_out(
         listed, limit, on_error == "collect"
     )
     if current.instance is not None:
+        current.instance.host.bind_job(job_id.text, job_type)
         return _results(listed, await call)
+    thread = default_session().thread
+    thread.enter(lambda: thread.engine.bind_job(job_id.text, job_type))
     finishers = [
         observe(JobView(default_session(), job_id.text, name or body.title, len(listed))) for observe in observers
     ]
@@ -177,6 +180,8 @@ class _Body(NamedTuple):
     passes_item: bool
     function: Callable[..., Any] | None
     """A plain function as a method of the job's own type."""
+    client: tuple[str, ...] = ()
+    """The id of the one agent whose method it is: jobs of other agents' methods are other jobs."""
 
 
 def _body(target: Any) -> _Body:
@@ -215,6 +220,7 @@ def _of_client(target: Method) -> _Body:
         lambda _number, _item: target,
         passes_item=True,
         function=None,
+        client=(target.agent_id.text,),
     )
 
 
@@ -299,6 +305,11 @@ def _job_type(body: _Body) -> AgentType:
                 return [[None, _fields(_as_failure(error, type_name)), "raised"]]
             return [[None, _fields(_as_failure(o, type_name))] if isinstance(o, Exception) else o for o in outcomes]
 
+    def of_client(self: Any, name: str, client: str) -> None:  # noqa: ARG001 - it is a part of the job's id
+        self.name = name
+
+    if body.client:
+        Job.__init__ = of_client  # type: ignore[assignment, method-assign]
     type_name = body.type_name
     if body.function is not None:
         Job.item = body.function  # type: ignore[attr-defined]

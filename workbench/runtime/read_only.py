@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from workbench.core.decisions import find_promise
-from workbench.core.nouns import Invocation
+from workbench.core.nouns import Agent, Invocation
 from workbench.core.state import State
 from workbench.errors import SessionClosedError, StoreCorruptError, StoreReadOnlyError
 from workbench.ids import AgentId, PromiseId
@@ -111,7 +111,7 @@ class ReadOnlySession(Session):
         """The present time, in nanoseconds since the epoch; no earlier than the last entry."""
         return max(self._clock.wall(), self._state.wall)
 
-    def _defined(self, type_name: str) -> bool:  # noqa: ARG002 - whatever it is
+    def _defined(self, agent: Agent) -> bool:  # noqa: ARG002 - whatever it is
         return True
 
     def _kept(self, type_name: str, code: str) -> bool:  # noqa: ARG002 - whoever works in the store may have it

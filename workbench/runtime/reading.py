@@ -69,8 +69,8 @@ class Reader(ABC):
         """The present time, in nanoseconds since the epoch."""
 
     @abstractmethod
-    def _defined(self, type_name: str) -> bool:
-        """Whether a class of this name is there to run."""
+    def _defined(self, agent: Agent) -> bool:
+        """Whether an agent's class is there to run."""
 
     @abstractmethod
     def _kept(self, type_name: str, code: str) -> bool:

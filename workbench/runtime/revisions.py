@@ -65,15 +65,15 @@ class Revisions:
             number = self._journal.append(ROOT_UID, body).seq
         return number
 
-    def of_existing(self, agent: Agent, rehearsal: Rehearsal | None) -> AgentType:
+    def of_existing(self, agent: Agent, newest: AgentType, rehearsal: Rehearsal | None) -> AgentType:
         """The class an agent is to run on; notes in the log when that changes.
 
         Args:
             agent: whose class is defined.
+            newest: how it is defined now.
             rehearsal: who can try the newest code; None for an agent that has done nothing yet.
         """
-        newest = self._registry.get(agent.type_name)
-        number = self.of_new(agent.type_name).revision
+        number = 0 if newest.job else self.of_new(agent.type_name).revision
         if not number or number == agent.revision:
             return newest
         _, code = self._journal.state.revisions.get(agent.revision, ("", ""))

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from workbench.core.nouns import status_of
+from workbench.core.nouns import Agent, status_of
 from workbench.core.state import State
 from workbench.errors import SessionClosedError, StoreFullError
 from workbench.ids import AgentId, PromiseId
@@ -247,8 +247,8 @@ class Session(Viewed):
         """
         return 0
 
-    def _defined(self, type_name: str) -> bool:
-        return registry.find(type_name) is not None
+    def _defined(self, agent: Agent) -> bool:
+        return self.thread.engine.type_of(agent) is not None
 
     def _kept(self, type_name: str, code: str) -> bool:
         earlier = registry.earlier(type_name, code)
@@ -260,4 +260,4 @@ class Session(Viewed):
 
     def _status(self, state: State, agent_id: str) -> str:
         agent = state.find(agent_id)
-        return "idle" if agent is None else status_of(agent, defined=self._defined(agent.type_name))
+        return "idle" if agent is None else status_of(agent, defined=self._defined(agent))

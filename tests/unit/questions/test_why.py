@@ -60,7 +60,7 @@ def why(script: Script, uid: int, *, undefined: Iterable[str] = (), mentions: Me
     """Ask as a session does."""
     missing = set(undefined)
     found = mentions_of(script.written) if mentions is None else mentions
-    view = View(script.state.wall, lambda name: name not in missing, SALT, found)
+    view = View(script.state.wall, lambda agent: agent.type_name not in missing, SALT, found)
     trail = follow(script.state, script.state.agents[uid], view)
     return tell(trail, {seq: script.written[seq - 1].wall for seq in trail.wanted()}, {})
 
