@@ -557,3 +557,30 @@ def test_the_cost_of_a_task_does_not_grow_with_their_number(session: wb.Session)
         assert wb.run(Crowd.new_phantom().gather(count), PATIENCE * 5) == count
         spent.append((process_time() - began) / count)
     assert min(spent[1::2]) < 4 * max(spent[::2])
+
+
+@wb.agent(snapshot_every=1)
+class Sets:
+    """Asks in the order of a set of tasks, whose hashes are their numbers."""
+
+    async def tasks(self, count: int, *, then_wait: bool) -> list[int]:
+        async def one(n: int) -> int:
+            return n
+
+        done, _ = await asyncio.wait([asyncio.ensure_future(one(n)) for n in range(count)])
+        order = [await Child.get(task.result()).work() for task in done]
+        if then_wait:
+            await wb.await_promise(wb.create_promise())
+        return order
+
+
+def test_tasks_have_their_numbers_when_a_snapshot_is_loaded(either: wb.Session) -> None:
+    """The order of a set of tasks is the same in an agent that is rebuilt from a snapshot, without the tasks before."""
+    for count in (5, 11, 3):
+        assert wb.run(Sets.get().tasks(count, then_wait=False), PATIENCE)
+    Sets.get().tasks.trigger(9, then_wait=True)
+    wb.run(either.at_rest(), PATIENCE)
+    either.simulate_crash()
+    (promise,) = either.promises()
+    assert wb.complete_promise(promise.promise_id, b"")
+    assert sorted(wb.run(either.result("Sets()"), PATIENCE)) == list(range(9))

@@ -80,6 +80,10 @@ class Bank:
         await wb.step(act, why)
         return why
 
+    async def tell(self, promise: wb.PromiseId, why: str) -> None:
+        self.asked.append(why)
+        wb.complete_promise(promise, why.encode())
+
     async def seen(self) -> list[Any]:
         return [self.balance, self.asked]
 
@@ -272,22 +276,9 @@ def test_recovery_begins_it_again_by_itself(either: wb.Session) -> None:
     either.simulate_crash()
     wb.run(either.at_rest(), PATIENCE)
     assert done == ["ask", "ask"]
-    first, second = made(either, "Asking()")
-    with pytest.raises(wb.PromiseNotFound):
-        wb.complete_promise(first, b"to the run that was undone")
-    wb.complete_promise(second, b"yes")
+    (promise,) = either.promises()
+    assert wb.complete_promise(promise.promise_id, b"yes")
     assert wb.run(either.result("Asking()"), PATIENCE) == "yes"
-
-
-def made(session: wb.Session, agent: str) -> list[wb.PromiseId]:
-    """All promises that an agent ever made, undone ones too."""
-    uid = session.thread.state.by_id[agent]
-    salt = session._log.salt
-    return [
-        wb.PromiseId(agent, f"{salt}-{uid}", x.index)
-        for x in session._log.read()
-        if x.agent == uid and x.kind == "PromiseCreated"
-    ]
 
 
 def test_what_it_draws_and_asks_is_the_same_again(either: wb.Session) -> None:
@@ -625,13 +616,22 @@ def test_a_turn_that_is_given_up(session: wb.Session) -> None:
             async with wb.atomically():
                 return await wb.step(act, name)
 
+        async def first(self, go_on: asyncio.Event) -> str:
+            async with wb.atomically():
+                await go_on.wait()
+                return await wb.step(act, "first")
+
         async def run(self) -> list[Any]:
-            tasks = [asyncio.ensure_future(self.one(name)) for name in "abc"]
+            go_on = asyncio.Event()
+            tasks = [asyncio.ensure_future(x) for x in (self.first(go_on), self.one("b"), self.one("c"))]
             await asyncio.sleep(0)
             tasks[1].cancel()
+            await asyncio.sleep(0)
+            go_on.set()
             return [type(o).__name__ for o in await asyncio.gather(*tasks, return_exceptions=True)]
 
     assert wb.run(Impatient.get().run(), PATIENCE) == ["str", "CancelledError", "str"]
+    assert done == ["first", "c"]
 
 
 def test_a_plain_with_that_would_have_to_wait(session: wb.Session) -> None:
@@ -639,18 +639,21 @@ def test_a_plain_with_that_would_have_to_wait(session: wb.Session) -> None:
 
     @wb.agent
     class Sync:
-        async def holder(self) -> str:
+        async def holder(self, go_on: asyncio.Event) -> str:
             async with wb.atomically():
+                await go_on.wait()
                 return await wb.step(act, "held")
 
         async def run(self) -> list[str]:
-            holder = asyncio.ensure_future(self.holder())
+            go_on = asyncio.Event()
+            holder = asyncio.ensure_future(self.holder(go_on))
             await asyncio.sleep(0)
             try:
                 with wb.atomically():
                     text = "began"
             except wb.UnsupportedError as error:
                 text = str(error)
+            go_on.set()
             await holder
             with wb.atomically():
                 pass
@@ -658,3 +661,192 @@ def test_a_plain_with_that_would_have_to_wait(session: wb.Session) -> None:
 
     (text,) = wb.run(Sync.get().run(), PATIENCE)
     assert "in an async method" in text
+
+
+def keyed(name: str) -> str:
+    """An effect in a service that does once what has one key; the key."""
+    done.append(f"{name} {wb.idempotency_key()}")
+    return wb.idempotency_key()
+
+
+@wb.agent(ephemeral=True)
+class Once:
+    """A new agent for each call."""
+
+    async def work(self, name: str) -> str:
+        return await wb.step(act, name)
+
+
+@wb.agent
+class Lanes:
+    """Two tasks in a region."""
+
+    async def lane(self, name: str) -> list[str]:
+        await wb.step(act, f"first {name}")
+        drawn = [await wb.step(keyed, name), str(wb.uuid4()), str(wb.random()), wb.idempotency_key()]
+        promise = wb.create_promise()
+        Bank.get().tell.trigger(promise, f"told {name}")
+        told = await wb.await_promise(promise)
+        phantom, once = await Bank.new_phantom().slow(f"phantom {name}"), await Once.get().work(f"once {name}")
+        return [*drawn, told.decode(), phantom, once]
+
+    async def run(self) -> list[list[str]]:
+        async with wb.atomically():
+            found = await asyncio.gather(self.lane("a"), self.lane("b"))
+            await wb.step(act, "last")
+        return list(found)
+
+
+def test_each_task_of_a_region_has_its_own_again(either: wb.Session) -> None:
+    """The tasks get their turns in another order in the second run: keys, chance, promises, agents are as they were."""
+    for this in ("first b 1", "first a 2"):
+        stop_at(this)
+    Lanes.get().run.trigger()
+    until_at("once a 1")
+    until(lambda: kinds(either, "Lanes()").count("CallDelivered") == 2)
+    crash_at(either, "first b 1")
+    until_at("once b 1")
+    gates["first a 2"].set()
+    a, b = wb.run(either.result("Lanes()"), PATIENCE)
+    assert done.count(f"a {a[0]}") == 2
+    assert done.count(f"b {b[0]}") == 1
+    assert len({*a[:4], *b[:4]}) == 8
+    assert [a[4:], b[4:]] == [[f"told {x}", f"phantom {x}", f"once {x} 1"] for x in "ab"]
+    assert wb.run(Bank.get().seen()) == [100, ["told a", "told b"]]
+    assert sorted(done).count("phantom a") == done.count("phantom b") == 1
+    assert [p.state for p in either.promises()] == ["completed", "completed"]
+    either.simulate_crash()
+    assert wb.run(Lanes.get().lane("c"), PATIENCE)[4] == "told c"  # replayed
+
+
+def test_tasks_beside_hold_from_their_beginning(either: wb.Session) -> None:
+    """What another task begins while a region is open it begins when that has ended: a crash does not double it."""
+
+    @wb.agent
+    class Beside:
+        async def region(self) -> None:
+            async with wb.atomically():
+                await wb.step(act, "inside")
+
+        async def other(self) -> str:
+            await Bank.get().move(1, "beside")
+            return await wb.step(act, "beside", idempotent=False)
+
+        async def run(self) -> list[Any]:
+            return [*await asyncio.gather(self.region(), self.other(), Once.get().work("once"))]
+
+    stop_at("inside 1")
+    Beside.get().run.trigger()
+    crash_at(either, "inside 1")
+    assert wb.run(either.result("Beside()"), PATIENCE) == [None, "beside 1", "once 1"]
+    assert sorted(done) == ["beside", "inside", "inside", "once"]
+    assert wb.run(Bank.get().seen()) == [101, ["beside"]]
+
+
+def test_what_a_region_waits_for_is_a_part_of_it(either: wb.Session) -> None:
+    """A task beside it that holds a lock goes on; it is undone with the region, and has its keys in the second run."""
+
+    @wb.agent
+    class Locked:
+        async def holder(self, lock: asyncio.Lock) -> str:
+            async with lock:
+                await Bank.get().slow("slow")
+                await wb.step(keyed, "held")
+                promise = wb.create_promise()
+                Bank.get().tell.trigger(promise, "told")
+                await wb.await_promise(promise)
+            return await wb.step(act, "late")
+
+        async def run(self) -> str:
+            lock = asyncio.Lock()
+            holder = asyncio.ensure_future(self.holder(lock))
+            await asyncio.sleep(0)
+            async with wb.atomically(), lock:
+                await wb.step(act, "end")
+            return await holder
+
+    for this in ("slow 1", "end 1"):
+        stop_at(this)
+    Locked.get().run.trigger()
+    until_at("slow 1")
+    gates["slow 1"].set()
+    crash_at(either, "end 1")
+    assert wb.run(either.result("Locked()"), PATIENCE) == "late 2"
+    (key,) = {x for x in done if x.startswith("held")}
+    assert done.count(key) == 2
+    assert attempts(either, "Locked()") == [2, 2, 2]
+    assert kinds(either, "Locked()").index("RegionEnded") < len(kinds(either, "Locked()")) - 2
+    assert wb.run(Bank.get().seen()) == [100, ["slow", "told"]]
+
+
+def test_a_promise_that_is_not_made_again_ends(either: wb.Session) -> None:
+    """A region that does something else when it runs again leaves a promise behind: who waits for it hears why."""
+
+    @wb.agent
+    class Fickle:
+        async def run(self) -> str:
+            async with wb.atomically():
+                if await wb.step(act, "try") == "try 1":
+                    Waiting.get().run.trigger(wb.create_promise())
+                return await wb.step(act, "rest")
+
+    @wb.agent
+    class Waiting:
+        async def run(self, promise: wb.PromiseId) -> str:
+            try:
+                await wb.await_promise(promise)
+            except wb.AgentRevertedError as error:
+                return str(error)
+            return "kept"
+
+    stop_at("rest 1")
+    Fickle.get().run.trigger()
+    crash_at(either, "rest 1")
+    wb.run(either.result("Fickle()"), PATIENCE)
+    assert "made no such promise when it ran again" in wb.run(either.result("Waiting()"), PATIENCE)
+    assert either.promises() == []
+    either.simulate_crash()
+    assert either.promises() == []
+
+
+def test_tasks_of_a_plain_method_are_inside(session: wb.Session) -> None:
+    """A `def` method goes on with what it waited for while a task that it started in the region is under way."""
+
+    @wb.agent
+    class Plain:
+        async def background(self) -> str:
+            return await wb.step(act, "background")
+
+        def run(self) -> None:
+            with wb.atomically():
+                self.task = asyncio.ensure_future(self.background())
+                for n in range(3):
+                    Bank.get().move.blocking(1, f"{n}")
+
+    stop_at("background 1")
+    Plain.get().run.trigger()
+    until(lambda: kinds(session, "Plain()").count("CallDelivered") == 3)
+    gates["background 1"].set()
+    wb.run(session.result("Plain()"), PATIENCE)
+
+
+def test_a_task_of_an_inner_region_is_a_part_of_the_outer_one(session: wb.Session) -> None:
+    """It goes on when the inner one has ended, while the outer one waits for something else."""
+
+    @wb.agent
+    class Deep:
+        async def both(self) -> str:
+            await wb.step(act, "one")
+            return await wb.step(act, "two")
+
+        async def run(self) -> list[str]:
+            async with wb.atomically():
+                async with wb.atomically():
+                    task = asyncio.ensure_future(self.both())
+                return [*await asyncio.gather(wb.step(act, "slow"), task)]
+
+    stop_at("slow 1")
+    Deep.get().run.trigger()
+    until_at("two 1")
+    gates["slow 1"].set()
+    assert wb.run(session.result("Deep()"), PATIENCE) == ["slow 1", "two 1"]

@@ -142,3 +142,66 @@ def careless(tell: Tell) -> object:
     """A faulty program: an effect outside a step happens each time it is run."""
     note_effect("careless")
     return wb.run(Counted.get(1).once.with_options(key="once")(1))
+
+
+@wb.agent
+class Hurried:
+    """Gives up what it began: calls, steps, timers; and is interrupted."""
+
+    async def rekey(self) -> int:
+        busy = asyncio.ensure_future(Hurried.get_phantom(PHANTOM).slow())
+        await asyncio.sleep(0.5)
+        keyed = Hurried.get_phantom(PHANTOM).slow.with_options(key="again")
+        try:
+            await asyncio.wait_for(keyed(), 1)
+        except TimeoutError:
+            await busy
+        return int(await keyed())
+
+    async def slow(self) -> int:
+        await asyncio.sleep(5)
+        return 2
+
+    async def raced(self) -> int:
+        await wb.race([wb.step(act, "one"), wb.step(act, "other")])
+        return 1
+
+    async def limited(self) -> str:
+        try:
+            async with asyncio.timeout(7):
+                await asyncio.sleep(1)
+        except TimeoutError:
+            return "timeout"
+        return "slept"
+
+    async def joined(self) -> int:
+        return sum(await wb.join([Counted.get(n).once(n) for n in range(3)]))
+
+    async def stop_it(self) -> bool:
+        return bool(await Hurried.get().interrupt())
+
+
+PHANTOM = "00000000-0000-4000-8000-000000000001"
+
+
+def withdrawn_key(tell: Tell) -> object:
+    """A keyed call that is withdrawn from the queue, and made again."""
+    return wb.run(Hurried.get().rekey.with_options(key="x")())
+
+
+def raced_steps(tell: Tell) -> object:
+    """The step that loses may have run, and leaves no outcome."""
+    return wb.run(Hurried.get().raced.with_options(key="x")())
+
+
+def limited(tell: Tell) -> object:
+    """Of two timers of one agent the earlier one always comes first."""
+    return wb.run(Hurried.get().limited.with_options(key="x")())
+
+
+def interrupted_join(tell: Tell) -> object:
+    """An agent is interrupted with calls in flight, and resumed."""
+    Hurried.get().joined.trigger()
+    wb.run(Hurried.get_phantom(PHANTOM).stop_it())
+    wb.run(wb.session().at_rest())
+    return wb.run(Hurried.get().resume()) is not None

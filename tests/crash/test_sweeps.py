@@ -93,6 +93,12 @@ def test_a_step_that_may_not_run_twice_and_is_tried_again() -> None:
     assert sweep.points["step.done"] == 2
 
 
+@pytest.mark.parametrize("program", [programs.raced_steps, programs.withdrawn_key])
+def test_what_is_given_up_is_no_loss(program: programs.Program) -> None:
+    """A step that a race dropped and a key that was withdrawn are judged by what the log owns to."""
+    assert crash_sweep(program).problems == []
+
+
 def test_every_point_is_reached(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No fault point is dead: one program with a step, which writes checkpoints, passes them all."""
     folder = tmp_path_factory.mktemp("points")

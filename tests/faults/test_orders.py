@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from tests.crash import programs
 from tests.faults import order_programs
 from tests.faults.order_programs import NAMES, SIZES
 from tests.replay.corpus import PROGRAMS as CORPUS
@@ -46,6 +47,25 @@ def test_every_order_of_few(name: str) -> None:
 def test_the_orders_of_a_join_are_all_there_are() -> None:
     """Four calls that are joined can come in 24 orders, and exactly these are tried."""
     assert hold("join", 4) == math.factorial(4)
+
+
+def test_timers_of_an_agent_come_in_their_order() -> None:
+    """No order is tried in which a later timer of an agent comes before an earlier one."""
+    assert set(orders(programs.limited).results) == {'"slept"'}
+
+
+def test_a_key_that_was_withdrawn_is_free() -> None:
+    """A keyed call that left the queue and is made again breaks no law."""
+    found = orders(programs.withdrawn_key, sample=5)
+    assert found.problems == []
+    assert set(found.results) == {"2"}
+
+
+def test_orders_with_an_agent_that_stands_still() -> None:
+    """What is due to an interrupted agent stays due until it is resumed, and is no choice meanwhile."""
+    found = orders(programs.interrupted_join, sample=20)
+    assert found.problems == []
+    assert found.orders == 20
 
 
 @pytest.mark.slow

@@ -65,6 +65,19 @@ def fork_between_tries(tell: Tell) -> object:
 
 
 @wb.agent
+class Keeper:
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    async def complete(self, promise: wb.PromiseId, value: int) -> None:
+        self.asked = sorted([*self.asked, value])
+        wb.complete_promise_json(promise, await wb.step(double, value))
+
+    async def seen(self) -> list[int]:
+        return self.asked
+
+
+@wb.agent
 class Regions:
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -104,6 +117,31 @@ class Regions:
             seen += [wb.complete_promise_json(promise, 2), wb.promise_state(promise)]
         return [*seen, await wb.await_promise_json(promise)]
 
+    async def many(self) -> list[Any]:
+        lock = asyncio.Lock()
+        holder = asyncio.ensure_future(self._holder(lock))
+        await asyncio.sleep(0)
+        beside = asyncio.ensure_future(self._lane(11, 3))
+        async with wb.atomically():
+            lanes = await asyncio.gather(self._lane(12, 2), self._lane(13, 1))
+            async with lock:
+                end = await wb.step(double, 14)
+        return [await beside, *lanes, end, await holder]
+
+    async def _lane(self, x: int, seconds: int) -> list[Any]:
+        await asyncio.sleep(seconds)
+        first = await wb.step(double, x)
+        promise = wb.create_promise()
+        Keeper.get().complete.trigger(promise, x)
+        second = await wb.await_promise_json(promise)
+        return [first, second, await Child.new_phantom("region4").work(x), await wb.step(double, first)]
+
+    async def _holder(self, lock: asyncio.Lock) -> int:
+        async with lock:
+            await asyncio.sleep(4)
+            held = await Child.get("region4").work(await wb.step(double, 15))
+        return held + await wb.step(double, 16)
+
     async def _one(self, x: int) -> int:
         async with wb.atomically():
             await asyncio.sleep(2)
@@ -132,6 +170,12 @@ def atomic_regions_of_tasks(tell: Tell) -> object:
 def atomic_region_completes(tell: Tell) -> object:
     tell("completes", once(Regions.get().first_wins))
     return once(Regions.get().first_wins)
+
+
+@program
+def atomic_region_of_many(tell: Tell) -> object:
+    tell("many", once(Regions.get().many))
+    return [once(Regions.get().many), look(Keeper.get().seen()), look(Child.get("region4").seen())]
 
 
 def book(what: str, round_: int) -> str:

@@ -87,6 +87,15 @@ def complete_promise(promise: Promise, completer: int, value: bytes) -> tuple[in
     return completer, e.PromiseCompleted(promise.owner, promise.index, value if first else b"", first)
 
 
+def promises_left(state: State, agent: Agent) -> list[int]:
+    """The promises of undone runs of atomic regions, by index, that no later run has made again."""
+    return [
+        index
+        for index in (agent.promised or () if agent.reverts else ())
+        if any(last < max(index, state.promises[agent.uid, index].again) < at for last, at in agent.reverts)
+    ]
+
+
 def fork(state: State, source: Agent, fork_id: AgentId) -> list[Draft]:
     """`fork()` inside an agent: the cut and the fork in one commit, so there is exactly one fork a call."""
     made = e.ForkMade(fork_id.text, str(fork_id.phantom_id))

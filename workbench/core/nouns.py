@@ -54,13 +54,17 @@ class Invocation(Matter, gc=False, eq=False):
 
 
 class Promise(Matter, gc=False, eq=False):
-    """A promise of agent `owner`, made at oplog index `index`."""
+    """A promise of agent `owner`, made at oplog index `index`.
+
+    `again` is the index at which an atomic region that ran again was given it, 0 if none was.
+    """
 
     owner: int
     index: int
     created: int
     completed_by: int = 0
     ignored: int = 0
+    again: int = 0
 
 
 class Timer(Matter, gc=False, eq=False):

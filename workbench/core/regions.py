@@ -1,47 +1,59 @@
-"""Atomic regions that ran more than once: what runs that a crash undid have done, and cannot take back."""
+"""Atomic regions that run again: what the runs of one that crashes undid have done, and cannot take back.
+
+Things done in a region are told apart by their *place*: the task that did them, and how many of the kind that task had
+done in the region before. It is the same in each run, in whatever order the tasks of the region get their turns.
+"""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
 from workbench.model import entries as e
 from workbench.model.entries import Entry
 
-_Place = tuple[str, int]
-"""The name of a step, and how many of that name the region had begun before it."""
+StepPlace = tuple[str, str, int]
+"""Task, name of the step, number."""
+PromisePlace = tuple[str, int]
+"""Task, number."""
 
 
-def tries_undone(own: Iterable[Entry], op: int) -> int:
-    """How often a step was tried by earlier runs of its atomic region, which crashes undid.
+class Undone(NamedTuple):
+    """What the runs of an atomic region did that crashes undid.
+
+    Attributes:
+        tries: how often each step was tried.
+        promises: the index of each promise that was made.
+        completed: the promises, by owner and index, that were completed there first.
+    """
+
+    tries: Mapping[StepPlace, int]
+    promises: Mapping[PromisePlace, int]
+    completed: frozenset[tuple[int, int]]
+
+
+NOTHING_UNDONE: Final = Undone({}, {}, frozenset())
+
+
+def undone(own: Iterable[Entry]) -> Undone:
+    """What was undone of the region that begins right after these entries.
 
     Args:
         own: the agent's own entries, in order, those that count no longer included; from before the first run of the
             region.
-        op: the index at which the step began in the run that counts.
     """
-    before: Counter[_Place] = Counter()
-    for run in _runs(entry for entry in own if entry.index <= op):
-        tries, places = _steps(run)
-        if op in places:
-            return before[places[op]]
-        before += tries
-    return 0
-
-
-def completed_undone(own: Iterable[Entry]) -> set[tuple[int, int]]:
-    """The promises, by owner and index, that earlier runs of the open atomic region completed, which crashes undid.
-
-    Without those that the present run has tried to complete: it knows of them.
-
-    Args:
-        own: as for `tries_undone`; empty when there was no earlier run.
-    """
-    *undone, present = _runs(own) or [[]]
-    completed = {name for run in undone for name, first in _completions(run) if first}
-    return completed - {name for name, _ in _completions(present)}
+    tries: Counter[StepPlace] = Counter()
+    promises: dict[PromisePlace, int] = {}
+    completed: set[tuple[int, int]] = set()
+    for run in _runs(own):
+        tries += _tries(run)
+        promises |= _promises(run)
+        bodies = [entry.body for entry in run]
+        completed |= {(b.owner, b.promise) for b in bodies if isinstance(b, e.PromiseCompleted) and b.first}
+    return Undone(tries, promises, frozenset(completed))
 
 
 def _runs(own: Iterable[Entry]) -> list[list[Entry]]:
-    """What the runs of the region that is open at the end did: those that crashes undid, and the present one."""
+    """What the undone runs of the region did that begins at the end."""
     runs: list[list[Entry]] = []
     open_regions: set[int] = set()
     for entry in own:
@@ -65,25 +77,31 @@ def _runs(own: Iterable[Entry]) -> list[list[Entry]]:
     return runs
 
 
-def _steps(run: Iterable[Entry]) -> tuple[Counter[_Place], dict[int, _Place]]:
-    """How often each step of a run was tried, and the place of each by the index at which it began."""
-    tries: Counter[_Place] = Counter()
-    begun: Counter[str] = Counter()
-    places: dict[int, _Place] = {}
+def _tries(run: Iterable[Entry]) -> Counter[StepPlace]:
+    """How often each step of a run was tried."""
+    tries: Counter[StepPlace] = Counter()
+    begun: Counter[tuple[str, str]] = Counter()
+    places: dict[int, StepPlace] = {}
     for entry in run:
         match entry.body:
-            case e.StepStarted(name=name):
-                place = places[entry.index] = name, begun[name]
-                begun[name] += 1
+            case e.StepStarted(name=name, task=task):
+                place = places[entry.index] = task, name, begun[task, name]
+                begun[task, name] += 1
                 tries[place] = 1
             case e.StepRestarted(op=step, attempts=attempts) if step in places:
                 tries[places[step]] = attempts + 1
             case _:
                 pass
-    return tries, places
+    return tries
 
 
-def _completions(run: Iterable[Entry]) -> list[tuple[tuple[int, int], bool]]:
-    """The promises that a run completed or tried to, by owner and index, and whether it was the first to."""
-    bodies = (entry.body for entry in run)
-    return [((body.owner, body.promise), body.first) for body in bodies if isinstance(body, e.PromiseCompleted)]
+def _promises(run: Iterable[Entry]) -> dict[PromisePlace, int]:
+    """The promises that a run made, or was given again."""
+    made: Counter[str] = Counter()
+    places: dict[PromisePlace, int] = {}
+    for entry in run:
+        if isinstance(entry.body, e.PromiseCreated):
+            task = entry.body.task
+            places[task, made[task]] = entry.body.again or entry.index
+            made[task] += 1
+    return places

@@ -19,7 +19,7 @@ Rejected: a status column (two truths), per-agent state machines with callbacks 
 no entry holds), futures in the state (a state must compare equal to one folded in another process).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -147,13 +147,17 @@ class State:
 
     def end_promises(self, agent: Agent, entry: Entry, after: int, failure: bytes) -> None:
         """Promises that an agent made after index `after` are no more; who waits for one gets the failure."""
-        for index in agent.promised or ():
-            if index > after:
-                promise = self.promises.pop((agent.uid, index))
-                if not promise.settled:
-                    self.end(promise, entry, failure)
-        kept = [index for index in agent.promised or () if index <= after]
-        agent.promised = kept or None
+        self.lose_promises(agent, entry, [index for index in agent.promised or () if index > after], failure)
+
+    def lose_promises(self, agent: Agent, entry: Entry, lost: Collection[int], failure: bytes) -> None:
+        """The promises that an agent made at these indices are no more; who waits for one gets the failure."""
+        for index in lost:
+            promise = self.promises.pop((agent.uid, index))
+            if not promise.settled:
+                self.end(promise, entry, failure)
+        if lost:
+            gone = set(lost)
+            agent.promised = [index for index in agent.promised or () if index not in gone] or None
 
     def take_on(self, agent: Agent, entry: Entry, facts: e.Facts) -> None:
         """An agent is as it was at an index: what it ran, waited for and had counted by then."""
@@ -312,9 +316,9 @@ def _agent_reverted(state: State, entry: Entry, body: e.AgentReverted) -> None:
             agent.current.key = invocation.key
     if agent.current is not None and agent.current.key is not None and agent.keys is not None:
         agent.keys[agent.current.key] = agent.current
-    state.end_promises(agent, entry, body.last, body.failure)
     agent.reverts = (*agent.reverts, (body.last, entry.index))
-    if not body.region:
+    if not body.region:  # else the region runs again, and makes them again
+        state.end_promises(agent, entry, body.last, body.failure)
         agent.afresh = (*agent.afresh, entry.index)
     agent.failure, agent.interrupted, agent.nudged, agent.misfit = b"", 0, 0, 0
     agent.revision = facts.revision
@@ -445,7 +449,10 @@ def _wait_dropped(state: State, entry: Entry, body: e.WaitDropped) -> None:
     agent.goes_on = False
 
 
-def _promise_created(state: State, entry: Entry, _body: e.PromiseCreated) -> None:
+def _promise_created(state: State, entry: Entry, body: e.PromiseCreated) -> None:
+    if body.again:
+        state.promises[entry.agent, body.again].again = entry.index
+        return
     state.promises[entry.agent, entry.index] = Promise(entry.agent, entry.index, entry.seq)
     agent = state.agents[entry.agent]
     if agent.promised is None:
@@ -509,6 +516,7 @@ def _region_begun(state: State, entry: Entry, _body: e.RegionBegun) -> None:
 def _region_ended(state: State, entry: Entry, body: e.RegionEnded) -> None:
     agent = state.agents[entry.agent]
     agent.regions = tuple(op for op in agent.regions if op != body.op)
+    state.lose_promises(agent, entry, body.left, body.failure)
 
 
 def _snapshot_taken(state: State, entry: Entry, _body: e.SnapshotTaken) -> None:

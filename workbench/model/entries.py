@@ -278,7 +278,14 @@ class ScheduleCancelled(Body, frozen=True, tag=27):
 
 
 class PromiseCreated(Body, frozen=True, tag=20):
-    """Operation: a promise; its id is agent, incarnation and this entry's index."""
+    """Operation: a promise; its id is agent, incarnation and this entry's index.
+
+    In an atomic region, `task` is the place of the task that made it, empty for the region's own. `again` stands in one
+    that runs again: the promise that was made at this index, in a run that a crash undid, is what the code got.
+    """
+
+    task: str = ""
+    again: int = 0
 
 
 class PromiseCompleted(Body, frozen=True, tag=21):
@@ -341,10 +348,14 @@ class TimerFired(Body, frozen=True, tag=31):
 
 
 class StepStarted(Body, frozen=True, tag=32):
-    """Operation: the intent to run a side effect; on disk before it runs. `name` is the function's."""
+    """Operation: the intent to run a side effect; on disk before it runs. `name` is the function's.
+
+    In an atomic region, `task` is the place of the task that began it, empty for the region's own.
+    """
 
     name: str
     idempotent: bool = True
+    task: str = ""
 
 
 class StepFinished(Body, frozen=True, tag=33):
@@ -380,9 +391,15 @@ class RegionBegun(Body, frozen=True, tag=36):
 
 
 class RegionEnded(Body, frozen=True, tag=37):
-    """Operation: the atomic region that began at index `op` is done."""
+    """Operation: the atomic region that began at index `op` is done.
+
+    Promises that runs of it made which crashes undid, and that this one did not make again, end with `failure`: `left`
+    are their indices.
+    """
 
     op: int
+    left: tuple[int, ...] = ()
+    failure: bytes = b""
 
 
 class SnapshotTaken(Body, frozen=True, tag=38):

@@ -245,9 +245,10 @@ def _of_promise(teller: Teller, entry: Entry) -> Noted | None:
     value = ""
     passed: tuple[object, ...] = ()
     match body:
-        case e.PromiseCreated():
-            teller.made[entry.index] = len(teller.made) + 1
-            kind, what, about = "promise", _promise(teller, entry.agent, entry.index), ("promise",)
+        case e.PromiseCreated(again=again):
+            index = again or entry.index
+            teller.made[index] = len(teller.made) + 1
+            kind, what, about = "promise", _promise(teller, entry.agent, index), ("promise",)
             return Noted(_act(teller, entry, kind, what, value), about)
         case e.PromiseRefused(promise_id=text, failure=failure):
             act = _act(teller, entry, "refused", f"promise {text}", clip(failure_line(failure), SHOWN))

@@ -146,8 +146,8 @@ class Mentions:
                 told = {key for key, known in self.schedules.items() if schedule in known}
                 for key in told:
                     self.calls.setdefault(key, {})[entry.seq] = entry.agent
-            case e.PromiseCreated():
-                told = {(entry.agent, entry.index)}
+            case e.PromiseCreated(again=again):
+                told = {(entry.agent, again or entry.index)}
             case e.PromiseAwaited() | e.PromiseSeen() | e.PromiseCompleted():
                 told = {(body.owner, body.promise)}
             case _:

@@ -25,6 +25,7 @@ CALLBACK_LIMIT: Final = 1_000_000
 
 
 _Args = TypeVarTuple("_Args")
+Place = tuple["Place | None", int]
 
 TASKS_KEPT: Final = 64
 """Tasks after which those that are done are let go of."""
@@ -53,6 +54,17 @@ class Startable(Protocol):
         """Make the call; the future gets its outcome."""
 
 
+class Region(Protocol):
+    """What the loop needs to know of an atomic region that is open."""
+
+    def inside(self, context: contextvars.Context) -> bool:
+        """Whether code that runs with this context stands in the region."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether something that the region began is under way, so that it will go on by itself."""
+
+
 class TimerHandle(asyncio.TimerHandle):
     """A callback with a durable timer behind it; `op` is the timer's index in the oplog."""
 
@@ -73,11 +85,15 @@ class TimerHandle(asyncio.TimerHandle):
 class AgentTask(asyncio.Task[Any]):
     """A task of an agent. Its hash is its number, so that a set of tasks (from `asyncio.wait`) replays in order.
 
-    `line` is where it was made, if its code is a library's; empty if it is the user's.
+    `line` is where it was made, if its code is a library's; empty if it is the user's. `place` is the place of the task
+    that made it, and which of that task's children it is; None for the invocation's own. Unlike the number it does not
+    depend on the order in which tasks get their turns.
     """
 
     number = 0
     line = ""
+    place: "Place | None" = None
+    children = 0
 
     def __hash__(self) -> int:
         # asyncio's set of all tasks hashes it before it has a number. With one hash for all of them that set took
@@ -90,6 +106,8 @@ class AgentLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, timers: Timers) -> None:
         self._ready: deque[asyncio.Handle] = deque()
+        self._held: deque[asyncio.Handle] = deque()
+        self._region: Region | None = None
         self._timers = timers
         self._tasks: list[asyncio.Task[Any]] = []
         self._tasks_limit = TASKS_KEPT
@@ -101,7 +119,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
     @property
     def busy(self) -> bool:
         """Whether there are callbacks to run."""
-        return bool(self._ready)
+        return bool(self._ready) or self._may_go_on()
 
     def run_until_quiet(self, first: Callable[..., None] | None = None, *args: object) -> None:
         """Run callbacks until none is left; `first` with `args` before all, in a context of its own.
@@ -116,7 +134,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
         try:
             if first is not None:
                 contextvars.copy_context().run(first, *args)
-            while ready:
+            while ready or self._admit():
                 handle = ready.popleft()
                 if not handle._cancelled:
                     try:  # noqa: SIM105 - this is the loop's innermost line, and `suppress` costs more
@@ -126,6 +144,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
                 left -= 1
                 if not left:
                     ready.clear()
+                    self._held.clear()
                     message = f"no rest after {CALLBACK_LIMIT:,} callbacks: the agent polls instead of awaiting"
                     raise RecursionError(message)
         finally:
@@ -137,6 +156,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
         Python would run them too when it frees the coroutines: at any time, on any thread, as no agent's code.
         """
         self.closed = True
+        self.let_go()
         self._ready.clear()
         outer = events._get_running_loop()
         events._set_running_loop(self)
@@ -157,8 +177,41 @@ class AgentLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Handle:
         """Queue a callback."""
         handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append(handle)
+        if self._region is None:
+            self._ready.append(handle)
+        else:
+            self._queue(handle)
         return handle
+
+    def _queue(self, handle: asyncio.Handle) -> None:
+        region = self._region
+        held = region is not None and not region.inside(handle._context)  # type: ignore[attr-defined]
+        (self._held if held else self._ready).append(handle)
+
+    def hold(self, region: Region) -> None:
+        """Run only what stands in this region, until `let_go`; other code when the region cannot go on without it."""
+        self._region = region
+        waiting = list(self._ready)
+        self._ready.clear()
+        for handle in waiting:
+            self._queue(handle)
+
+    def let_go(self) -> None:
+        """The region has ended."""
+        self._region = None
+        self._ready.extend(self._held)
+        self._held.clear()
+
+    def _may_go_on(self) -> bool:
+        """Whether code outside the region has its turn, for the region waits for nothing of its own."""
+        return bool(self._held) and self._region is not None and not self._region.goes_on
+
+    def _admit(self) -> bool:
+        """Queue the next of what is held, if it may go on; one at a time, as the region goes first."""
+        admitted = self._may_go_on()
+        if admitted:
+            self._ready.append(self._held.popleft())
+        return admitted
 
     def create_future(self) -> "asyncio.Future[Any]":
         """A future of this loop."""
@@ -174,6 +227,12 @@ class AgentLoop(asyncio.AbstractEventLoop):
             return future
         task = AgentTask(coro, loop=self, name=name or "agent task", **options)
         task.number = self.next_number()
+        parent = asyncio.current_task(self)
+        if isinstance(parent, AgentTask):
+            parent.children += 1
+            task.place = parent.place, parent.children
+        elif task.number > 1:
+            task.place = None, -task.number
         task.line = line_of_task(coro)
         self._tasks.append(task)
         if len(self._tasks) > self._tasks_limit:
@@ -187,8 +246,12 @@ class AgentLoop(asyncio.AbstractEventLoop):
         return self._task_count
 
     def forget_tasks(self) -> None:
-        """Let go of all tasks; they are done."""
+        """Let go of all tasks: they are done, and the next invocation counts its own.
+
+        So that numbers are the same when the agent is rebuilt from a snapshot.
+        """
         self._tasks.clear()
+        self._task_count = 0
 
     # ---- time ----------------------------------------------------------------------------------------------------
 
@@ -223,7 +286,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
         """Queue the callback of a timer that is due."""
         handle.timers = None
         if not handle.cancelled():
-            self._ready.append(handle)
+            self._queue(handle)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Asyncio tells its loop of cancelled handles; ours told the instance already."""

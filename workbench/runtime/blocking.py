@@ -27,7 +27,7 @@ def run_blocking(
 ) -> "asyncio.Future[Any]":
     """Run a plain function; a done future when it never blocked, else the task that drives it."""
     method = _MethodGreenlet(function)
-    method.gr_context = contextvars.copy_context()
+    context = method.gr_context = contextvars.copy_context()
     done: asyncio.Future[Any] = loop.create_future()
     try:
         value = method.switch(*args, **kwargs)
@@ -39,7 +39,7 @@ def run_blocking(
             return loop.create_task(value)
         done.set_result(value)
         return done
-    return loop.create_task(_drive(method, value))
+    return loop.create_task(_drive(method, value), context=context)  # what the method sets holds for its turns, too
 
 
 def fail(future: "asyncio.Future[Any]", error: BaseException) -> None:

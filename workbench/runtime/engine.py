@@ -13,10 +13,10 @@ from uuid import UUID
 from workbench.core import decisions, history
 from workbench.core.lineage import Segment, forked_at, newest_snapshot, resumptions, segments
 from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise, Step, Timer, Wait, status_of
-from workbench.core.regions import completed_undone, tries_undone
+from workbench.core.regions import NOTHING_UNDONE, Undone, undone
 from workbench.core.state import State
 from workbench.core.waits import Link, find_deadlock
-from workbench.errors import AgentSetAsideError, DeadlockError
+from workbench.errors import AgentRevertedError, AgentSetAsideError, DeadlockError
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.agent_type import AgentType, Registry
@@ -146,7 +146,7 @@ class Engine:
                 return
         ready, slot.ready = slot.ready, []
         for op in ready:
-            if agent.regions and _holds(agent, op):
+            if instance.regions is not None and instance.holds(op):
                 slot.ready.append(op)
                 continue
             wait = agent.waits.get(op)
@@ -154,7 +154,7 @@ class Engine:
                 self._deliver(agent, slot, instance, op, wait)
                 if instance.stopped is not None:
                     return
-        if slot.ready and not all(_holds(agent, op) for op in slot.ready):
+        if slot.ready and not all(instance.holds(op) for op in slot.ready):
             self.schedule(uid)
         if agent.current is None and agent.queue is not None:
             journal.tick()
@@ -179,7 +179,7 @@ class Engine:
             if on.settled:
                 body = e.StepFinished(op, on.ok, on.value)
             elif outcome is not None:
-                attempts = on.begun + self._tried_in_earlier_runs(agent, instance, op)
+                attempts = on.begun + instance.work[op].tries_undone
                 body = e.StepFinished(op, outcome.ok, outcome.value, attempts)
             else:
                 self._try_again(agent, instance, op, on)
@@ -681,27 +681,25 @@ class Engine:
         self._journal.append_to(agent, e.StepRestarted(op, step.begun), "", 0)
         self.start_step(agent, op, instance.work[op])
 
-    def _tried_in_earlier_runs(self, agent: Agent, instance: Instance, op: int) -> int:
-        """How often a step in an atomic region was tried by runs of the region that crashes undid."""
-        return tries_undone(self._undone_runs(agent, instance.started), op)
-
-    def completed_in_undone_runs(self, agent: Agent, started: int) -> set[tuple[int, int]]:
+    def undone_before(self, agent: Agent, started: int, begun: int) -> Undone:
         """See `Host`."""
-        return completed_undone(self._undone_runs(agent, started))
+        since = [last for last, at in agent.reverts if started < at < begun]
+        if not since:
+            return NOTHING_UNDONE
+        return undone(self._journal.read_oplog([Segment(agent.uid, min(since) + 1, begun - 1)]))
 
-    def _undone_runs(self, agent: Agent, started: int) -> list[Entry]:
-        """The oplog since before the first run of the open atomic region; empty when there was one run only."""
-        undone = [last for last, at in agent.reverts if at > started] if agent.regions else ()
-        return self._journal.read_oplog([Segment(agent.uid, min(undone) + 1, agent.index)]) if undone else []
-
-
-def _holds(agent: Agent, op: int) -> bool:
-    """Whether the outcome of what an agent began at `op` waits for the end of an atomic region.
-
-    It does when that was begun before the region, because a crash would undo it with the region. When nothing that the
-    region began is open, it must be that the region waits for it.
-    """
-    return bool(agent.regions) and op < agent.regions[0] < next(reversed(agent.waits), 0)
+    def end_region(self, agent: Agent, begun: int, line: str) -> None:
+        """See `Host`."""
+        left = decisions.promises_left(self.state, agent) if agent.regions == (begun,) else []
+        failure = b""
+        if left:
+            error = AgentRevertedError(
+                f"a promise of {agent.text}",
+                "an atomic region made it that a crash undid, and that made no such promise when it ran again",
+                "ask the agent anew",
+            )
+            failure = encode_failure(error, agent.text, "")
+        self._journal.append_to(agent, e.RegionEnded(begun, tuple(left), failure), line, 0)
 
 
 def _in_words(state: State, link: Link) -> tuple[str, str, str]:

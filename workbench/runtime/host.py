@@ -6,6 +6,7 @@ from uuid import UUID
 
 from workbench.core.decisions import Draft
 from workbench.core.nouns import Agent, Invocation, Promise
+from workbench.core.regions import Undone
 from workbench.core.state import State
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
@@ -57,10 +58,16 @@ class Host(Protocol):
     def start_step(self, agent: Agent, op: int, work: StepWork) -> None:
         """Run a side effect once its intent is committed."""
 
-    def completed_in_undone_runs(self, agent: Agent, started: int) -> set[tuple[int, int]]:
-        """The promises, by owner and index, that runs of the open atomic region completed which a crash undid.
+    def end_region(self, agent: Agent, begun: int, line: str) -> None:
+        """Record that an atomic region is done."""
 
-        Without those that the present run has tried to complete. The invocation started at index `started`.
+    def undone_before(self, agent: Agent, started: int, begun: int) -> Undone:
+        """What runs of an atomic region did that crashes undid.
+
+        Args:
+            agent: whose region it is.
+            started: the index at which the invocation started.
+            begun: the index at which the region began in its present run.
         """
 
     def arm_timer(self, uid: int, op: int, due: int) -> None:

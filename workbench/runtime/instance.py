@@ -225,7 +225,9 @@ class Instance:
         for _ in range(CLEANUP_ROUNDS):
             leftovers = self.loop.leftover_tasks()
             if not leftovers and not self.pending and not self.timers:
-                break
+                if not self.in_region:
+                    break
+                self._end_regions()
             for task in leftovers:
                 task.cancel("the invocation ended")
             for op in sorted(self.pending):
@@ -240,8 +242,6 @@ class Instance:
             raise RecursionError(message)
         if self.stopped is not None:
             return
-        for begun in () if self.regions is None else tuple(self.regions.open):
-            self.end_region(begun)  # of a generator that was never used up
         ok, value = self._outcome(root, error)
         entry = self._expect(e.InvocationFinished, "the end of the invocation")
         if entry is None:
@@ -250,6 +250,13 @@ class Instance:
             self._check_outcome(entry, entry.body, ok, value)  # type: ignore[arg-type]
         self.root = None
         self.loop.forget_tasks()
+
+    def _end_regions(self) -> None:
+        """End those that outlive all tasks: of a generator that was never used up."""
+        for begun in tuple(self.regions.open) if self.regions is not None else ():
+            self.end_region(begun)
+        if self.loop.busy:
+            self.loop.run_until_quiet()
 
     def _outcome(self, root: "asyncio.Future[Any]", stalled: StalledError | None) -> tuple[bool, bytes]:
         method = self.method
@@ -320,6 +327,8 @@ class Instance:
         future = Pending(loop=self.loop)
         future.instance, future.op, future.known, future.together = self, entry.index, known, None
         self.pending[entry.index] = future
+        if self.regions is not None:
+            self.regions.began(entry.index)
         return future
 
     def call(self, target: AgentId, request: e.CallMade, known: KnownTypes, line: str) -> Pending | None:
@@ -408,9 +417,14 @@ class Instance:
         if entry is None:
             entry = self.host.append(self.agent.uid, e.RegionBegun(), calling_line())
         if self.regions is None:
-            self.regions = Regions()
-        self.regions.begun(entry.index, self.regions.name if self.regions.open else self.draw("region"))
-        return entry.index
+            self.regions = Regions(self.loop, self._under_way)
+        index, began = entry.index, self.started
+        name = self.regions.name if self.regions.open else self.draw("region")
+        self.regions.begun(index, name, lambda: self.host.undone_before(self.agent, began, index))
+        return index
+
+    def _under_way(self, op: int) -> bool:
+        return op in self.pending or op in self.timers
 
     def end_region(self, begun: int) -> None:
         """End the atomic region that began at this index."""
@@ -418,7 +432,7 @@ class Instance:
             return  # what unwinds an agent that was stopped ends nothing
         entry = self._expect(e.RegionEnded, "the end of an atomic region")
         if entry is None:
-            self.host.append(self.agent.uid, e.RegionEnded(begun), calling_line())
+            self.host.end_region(self.agent, begun, calling_line())
         elif entry.body.op != begun:  # type: ignore[attr-defined]
             self._diverge(entry, "the end of another atomic region", calling_line())
         self.regions.ended(begun)
@@ -431,6 +445,10 @@ class Instance:
     def in_region(self) -> bool:
         """Whether an atomic region is open at this point of the code, which may be a replayed one."""
         return self.regions is not None and bool(self.regions.open)
+
+    def holds(self, op: int) -> bool:
+        """Whether the outcome of what the agent began at this index waits for the end of an atomic region."""
+        return self.regions is not None and self.regions.holds(op)
 
     def _key_in_region(self, request: e.CallMade | e.CallScheduled) -> str:
         """When the region runs again, the target joins the two by this key."""
@@ -453,10 +471,12 @@ class Instance:
     def create_promise(self) -> PromiseId:
         """Make a promise of this agent."""
         entry = self._expect(e.PromiseCreated, "create_promise")
+        task, again = self.regions.promise() if self.regions is not None and self.regions.open else ("", 0)
         if entry is None:
-            entry = self.host.append(self.agent.uid, e.PromiseCreated(), calling_line())
+            entry = self.host.append(self.agent.uid, e.PromiseCreated(task, again), calling_line())
+        made: Any = entry.body
         owner = self.host.state.agents[entry.agent]
-        return PromiseId(owner.text, self.host.incarnation(owner.uid), entry.index)
+        return PromiseId(owner.text, self.host.incarnation(owner.uid), made.again or entry.index)
 
     def _promise(self, promise_id: PromiseId, asked: str) -> Promise:
         """The promise that live code names. If there is none, that is recorded: on replay there may be one.
@@ -520,6 +540,8 @@ class Instance:
         body: Any = entry.body
         if not self._names(promise_id, body):
             self._diverge(entry, f"complete_promise {promise_id}", calling_line())
+        if self.regions is not None and self.regions.open:
+            self.regions.completed.add((body.owner, body.promise))
         answer: bool = body.first or body.again
         if answer and body.value != value:
             self._diverge(entry, f"complete_promise {promise_id} with another payload", calling_line())
@@ -527,9 +549,10 @@ class Instance:
 
     def _completed_by_undone_run(self, promise: Promise) -> bool:
         """Whether a run of the open atomic region that a crash undid completed it, and this one has not yet tried."""
-        if not self.in_region or promise.completed_by != self.agent.uid:
+        regions, name = self.regions, (promise.owner, promise.index)
+        if regions is None or not regions.open or promise.completed_by != self.agent.uid:
             return False
-        return (promise.owner, promise.index) in self.host.completed_in_undone_runs(self.agent, self.started)
+        return name in regions.undone.completed and name not in regions.completed
 
     def promise_state(self, promise_id: PromiseId) -> bool:
         """Whether a promise is completed."""
@@ -555,16 +578,15 @@ class Instance:
                 "do the step before or after the region",
             )
         entry = self._expect(e.StepStarted, f"step {work.name}")
+        regions = self.regions if self.in_region else None
+        task, work.tries_undone = ("", 0) if regions is None else regions.step(work.name)
         live = entry is None
         if entry is None:
-            entry = self.host.append(self.agent.uid, e.StepStarted(work.name, work.idempotent), calling_line())
+            entry = self.host.append(self.agent.uid, e.StepStarted(work.name, work.idempotent, task), calling_line())
         elif entry.body.name != work.name:  # type: ignore[attr-defined]
             self._diverge(entry, f"step {work.name}", calling_line())
         future = self._wait(entry, known)
-        purpose = f"step/{entry.index}"
-        if self.regions is not None and self.regions.open:
-            purpose = self.regions.purpose(f"step {work.name}")
-        work.key = self.derive(purpose)
+        work.key = self.derive(f"step/{entry.index}" if regions is None else regions.purpose(f"step {work.name}"))
         self.work[entry.index] = work
         if live:
             self.host.start_step(self.agent, entry.index, work)
@@ -612,6 +634,8 @@ class Instance:
 
     def draw(self, purpose: str) -> str:
         """As `derive`, and new at each call."""
+        if self.regions is not None and self.regions.open and self.regions.task():
+            return self.derive(self.regions.purpose(purpose))
         self.draws += 1
         return self.derive(f"{purpose}/{self.draws}")
 
@@ -645,6 +669,8 @@ class Instance:
             self._diverge(entry, "a timer due at another time", calling_line())
         handle.op = entry.index
         self.timers[entry.index] = handle
+        if self.regions is not None:
+            self.regions.began(entry.index)
 
     def cancel_timer(self, handle: TimerHandle) -> None:
         """Drop the timer of a handle that was cancelled."""

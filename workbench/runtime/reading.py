@@ -278,7 +278,7 @@ class Reader(ABC):
         for entry in self._log.select(TELLING, mentions.mark, upto=upto):
             mentions.read(entry)
             match entry.body:
-                case e.PromiseCreated():
+                case e.PromiseCreated(again=0):
                     made[entry.agent, entry.index] = Made(entry.wall, entry.line)
                 case e.PromiseCompleted(owner=owner, promise=promise, first=True) if (owner, promise) in made:
                     made[owner, promise] = made[owner, promise]._replace(completed=entry.wall)

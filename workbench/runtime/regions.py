@@ -1,68 +1,94 @@
 """Atomic regions: `async with wb.atomically():`, code that a crash undoes as a whole, and that then runs again.
 
 What the region did stays in the log and counts no longer; the agent goes back to where it began. Calls and steps that
-it makes again carry the keys that they had, so another agent does once what the region asks of it twice, and so may an
-outside service.
+it makes again carry the keys that they had, and promises are the ones that they were, so another agent does once what
+the region asks of it twice, and so may an outside service. They are told apart by their place, see `core.regions`.
 
-There is one region at a time: what else the agent does holds until it ends (see `Engine`), and a task that wants one of
-its own waits for it. A region inside a region is a part of it.
+There is one region at a time: what else the agent does holds until it ends, and a task that wants one of its own waits
+for it. Only when nothing that the region began is under way does other code get its turns, because the region must
+be waiting for that. A region inside a region is a part of it.
 """
 
 import asyncio
 from collections import Counter, deque
-from contextvars import ContextVar, Token
+from collections.abc import Callable
+from contextvars import Context, ContextVar, Token
 from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Final
 
+from workbench.core.regions import NOTHING_UNDONE, Undone
+from workbench.runtime.agent_loop import AgentLoop, AgentTask, Place
 from workbench.runtime.blocking import wait_blocking
 from workbench.runtime.current import current, require_instance
 
+_LONGEST: Final = 40
+"""Characters of a task's place, above which it is a digest: tasks that begin their successors may go on for long."""
+
 _within: Final[ContextVar["tuple[Regions, int] | None"]] = ContextVar("workbench_region", default=None)
-"""The innermost region that this code, or what started it as a task, stands in."""
+"""The outermost region that this code, or what started it as a task, stands in."""
 
 
 class Regions:
     """The atomic regions of one instance, while it is replayed too.
 
+    Args:
+        loop: the agent's.
+        under_way: whether what the agent began at an index is.
+
     Attributes:
         open: indices at which those began that have not ended, in order.
         name: of the outermost one; the same when it runs again.
+        completed: the promises, by owner and index, that it has tried to complete so far.
     """
 
-    __slots__ = ("_seen", "_waiting", "name", "open")
+    __slots__ = (
+        "_began", "_earlier", "_inside", "_loop", "_owner", "_seen", "_under_way", "_undone", "_waiting", "completed",
+        "name", "open",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, loop: AgentLoop, under_way: Callable[[int], bool]) -> None:
         self.open: list[int] = []
         self.name = ""
+        self.completed: set[tuple[int, int]] = set()
+        self._loop, self._under_way = loop, under_way
+        self._owner: Place | None = None
         self._seen: Counter[str] = Counter()
+        self._earlier: Callable[[], Undone] = lambda: NOTHING_UNDONE
+        self._undone: Undone | None = None
+        self._inside: set[int] = set()
+        self._began: deque[int] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def begun(self, index: int, name: str) -> None:
-        """One has begun; `name` is for the outermost."""
+    # ---- beginning and end ---------------------------------------------------------------------------------------
+
+    def begun(self, index: int, name: str, earlier: Callable[[], Undone]) -> None:
+        """One has begun; `name` is for the outermost, and so is `earlier`: what its runs did that were undone."""
         if not self.open:
-            self.name, self._seen = name, Counter()
+            self.name, self._earlier, self._undone, self._owner = name, earlier, None, self._place()
+            self.completed = set()
+            self._seen.clear()
+            self._inside.clear()
+            self._began.clear()
         self.open.append(index)
+
+    def entered(self) -> "Token[tuple[Regions, int] | None]":
+        """The code that calls stands in the region from now on, with all that it starts; others hold."""
+        token = _within.set((self, self.open[0]))
+        if len(self.open) == 1:
+            self._loop.hold(self)
+        return token
 
     def ended(self, index: int) -> None:
         """One has ended."""
         self.open.remove(index)
         if not self.open:
             self.wake()
-
-    def purpose(self, what: str, content: bytes = b"") -> str:
-        """A name for something that is done in a region: the same when the region runs again and does the same."""
-        digest = blake2b(content, digest_size=12).hexdigest() if content else ""
-        told = f"{what}/{digest}"
-        self._seen[told] += 1
-        return f"{self.name}/{told}/{self._seen[told]}"
+            self._loop.let_go()
 
     def turn(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None] | None":
         """A future to wait for before the calling code may begin one, then to be asked for again; None to begin."""
-        if not self.open:
-            return None
-        within = _within.get()
-        if within is not None and within[0] is self and within[1] in self.open:
+        if not self.open or self._is_within(_within.get()):
             return None
         future: asyncio.Future[None] = loop.create_future()
         self._waiting.append(future)
@@ -76,6 +102,85 @@ class Regions:
                 future.set_result(None)
                 return
 
+    # ---- who stands in it ----------------------------------------------------------------------------------------
+
+    def inside(self, context: Context) -> bool:
+        """Whether code that runs with this context stands in the open region."""
+        return self._is_within(context.get(_within))
+
+    def _is_within(self, within: "tuple[Regions, int] | None") -> bool:
+        return within is not None and within[0] is self and within[1] in self.open
+
+    def began(self, op: int) -> None:
+        """The code that calls has begun something, at this index, that has an outcome."""
+        if self.open and self._is_within(_within.get()):
+            self._inside.add(op)
+            self._began.append(op)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether something that the region began is under way: else it must be that it waits for other code."""
+        began = self._began
+        while began and not self._under_way(began[0]):
+            began.popleft()
+        return bool(began)
+
+    def holds(self, op: int) -> bool:
+        """Whether the outcome of what the agent began at this index waits for the end of a region."""
+        return bool(self.open) and op not in self._inside and self.goes_on
+
+    # ---- what is the same when it runs again ---------------------------------------------------------------------
+
+    @property
+    def undone(self) -> Undone:
+        """What the runs of the open region did that crashes undid."""
+        if self._undone is None:
+            self._undone = self._earlier()
+        return self._undone
+
+    def task(self) -> str:
+        """The place of the task that runs: how it descends from the region's own, for which it is empty.
+
+        Else from the invocation's own, after a `^`.
+        """
+        place, owner = self._place(), self._owner
+        steps: list[str] = []
+        while place is not None and place != owner:
+            place, number = place
+            steps.append(str(number))
+        text = ".".join(reversed(steps))
+        if place != owner:
+            text = f"^{text}"
+        return text if len(text) <= _LONGEST else blake2b(text.encode(), digest_size=12).hexdigest()
+
+    def _place(self) -> Place | None:
+        task = asyncio.current_task(self._loop)
+        return task.place if isinstance(task, AgentTask) else None
+
+    def purpose(self, what: str, content: bytes = b"") -> str:
+        """A name for something that is done in a region: the same when the region runs again and does the same."""
+        digest = blake2b(content, digest_size=12).hexdigest() if content else ""
+        task = self.task()
+        told = f"{task}:{what}/{digest}" if task else f"{what}/{digest}"
+        self._seen[told] += 1
+        return f"{self.name}/{told}/{self._seen[told]}"
+
+    def step(self, name: str) -> tuple[str, int]:
+        """A step is begun: the place of its task, and how often runs that were undone have tried it."""
+        task, number = self._numbered(f"step {name}")
+        return task, self.undone.tries.get((task, name, number), 0)
+
+    def promise(self) -> tuple[str, int]:
+        """A promise is made: the place of its task, and the index of the one that it is again, 0 for none."""
+        task, number = self._numbered("promise")
+        return task, self.undone.promises.get((task, number), 0)
+
+    def _numbered(self, what: str) -> tuple[str, int]:
+        task = self.task()
+        told = f"{task}:number of {what}"
+        self._seen[told] += 1
+        return task, self._seen[told] - 1
+
 
 class Atomically:
     """What `atomically` returns: a context manager, for `async with` and for `with`. May be used again."""
@@ -88,7 +193,7 @@ class Atomically:
     def _enter(self) -> None:
         instance = require_instance("atomically")
         index: int = instance.begin_region()
-        self._entered.append((instance, index, _within.set((instance.regions, index))))
+        self._entered.append((instance, index, instance.regions.entered()))
 
     def _exit(self) -> None:
         instance, index, token = self._entered.pop()
@@ -136,17 +241,16 @@ def atomically() -> Atomically:
 
     When the process ends inside the region, recovery goes back to its beginning and runs it again as a whole. What it
     asks of other agents is still done once, because each call has the key that it had; a step runs again, with the same
-    `wb.idempotency_key()`, and its `StepFinished` counts the tries of all runs. A promise that it completed stays
-    completed, and `wb.complete_promise` with the same payload is answered as it was. Once the region has ended it never
-    runs again. An exception ends it like any block, and nothing is undone: for that see `wb.fallible_transaction`.
+    `wb.idempotency_key()`, and its `StepFinished` counts the tries of all runs. Promises that it made are the ones that
+    they were; one that it completed stays completed, and `wb.complete_promise` with the same payload is answered as it
+    was. Once the region has ended it never runs again. An exception ends it like any block, and nothing is undone: for
+    that see `wb.fallible_transaction`.
 
     Inside, `wb.fork()` is refused, and so is a step with `idempotent=False`; from outside, reverting the agent to, or
-    forking it at, an index inside. What the agent began before holds until the region ends: its other tasks, and a time
-    limit around the region. Write a limit inside: `async with wb.atomically(), asyncio.timeout(5):`.
-
-    Keep a region to one task, and begin no other one beside it: tasks inside may take each other's keys when the region
-    runs again, and what a task beside it begins while it is open is undone with it. Make promises that others are
-    given before the region: made inside, they are other ones in the second run.
+    forking it at, an index inside. The tasks that it starts are parts of it. What else the agent does holds until the
+    region ends: its other tasks, and a time limit around the region. Write a limit inside: `async with wb.atomically(),
+    asyncio.timeout(5):`. Other tasks go on only where the region waits for them, as for a lock that one of them holds;
+    what they do meanwhile is a part of it.
 
     Oplog: `RegionBegun` and `RegionEnded`; after a crash in between, `AgentReverted` with the region's index.
     Replay: the entries are stepped over; nothing is written.

@@ -57,10 +57,11 @@ class Outcome(NamedTuple):
 class StepWork:
     """What a step runs: a function with its arguments; kept in memory only, made again by replay.
 
-    `key` is the same at each try of the step, after a crash too.
+    `key` is the same at each try of the step, after a crash too. `tries_undone` counts the tries in runs of an atomic
+    region that crashes undid.
     """
 
-    __slots__ = ("args", "cpu", "function", "idempotent", "key", "kwargs", "name", "retry", "timeout")
+    __slots__ = ("args", "cpu", "function", "idempotent", "key", "kwargs", "name", "retry", "timeout", "tries_undone")
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class StepWork:
         self.name, self.function, self.args, self.kwargs = name, function, args, kwargs
         self.retry, self.timeout, self.idempotent, self.cpu = retry, timeout, idempotent, cpu
         self.key = ""
+        self.tries_undone = 0
 
 
 class Try:

@@ -203,6 +203,7 @@ class _Open:
                 self.running.pop(uid, None)
             case e.InvocationCancelled():
                 self.queued[uid].remove(body.invocation)
+                self.keys[uid] = {k: n for k, n in self.keys.get(uid, {}).items() if n != body.invocation}
             case e.PromiseAwaited() | e.TimerSet() | e.StepStarted():
                 self.wait(x)
             case (

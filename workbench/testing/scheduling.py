@@ -14,9 +14,9 @@ import inspect
 from collections.abc import Awaitable
 from typing import Any, Final, NamedTuple, Protocol
 
+from workbench.core.nouns import Agent, Timer
 from workbench.errors import SessionError
 from workbench.model import entries as e
-from workbench.runtime import engine as serving
 from workbench.runtime.nesting import run_on_thread
 from workbench.runtime.session import Session
 from workbench.runtime.steps import Outcome, Try
@@ -79,7 +79,9 @@ class Scheduler:
         found: list[Choice] = []
         for uid in self._engine.runnable:
             agent, slot = self._engine.state.agents.get(uid), self._engine.slots[uid]
-            ops = [] if agent is None else [op for op in slot.ready if op in agent.waits and not _held(agent, op)]
+            holds = slot.instance.holds if slot.instance is not None else _never
+            ops = [] if agent is None else _orderly([op for op in slot.ready if op in agent.waits], agent)
+            ops = [op for op in ops if not holds(op)]
             found += [Choice("agent", uid, op) for op in dict.fromkeys(ops)] or [Choice("agent", uid)]
         self._ended = {origin: ended for origin, ended in self._ended.items() if ended[0].wanted()}
         found += [Choice("step", *origin) for origin in self._ended]
@@ -140,8 +142,9 @@ class Scheduler:
             engine._serve(uid, slot)  # noqa: SLF001
         except Exception as error:  # noqa: BLE001 - as `Engine.serve` does
             engine._fail(uid, slot, error)  # noqa: SLF001
-        if later:
-            slot.ready[:0] = later
+        slot.ready[:0] = later
+        agent = engine.state.agents.get(uid)
+        if later and agent is not None and not agent.stands:
             engine.schedule(uid)
 
     # ---- steps -------------------------------------------------------------------------------------------------------
@@ -159,7 +162,14 @@ class Scheduler:
         self._thread._schedule_turn()  # noqa: SLF001
 
 
-_held: Final = serving._holds  # noqa: SLF001
+def _never(_op: int) -> bool:
+    return False
+
+
+def _orderly(ops: list[int], agent: Agent) -> list[int]:
+    """Of what is due to an agent, without all timers but the first: they come in the order of their times."""
+    timers = [op for op in ops if isinstance(agent.waits[op].on, Timer)]
+    return [op for op in ops if op not in timers[1:]]
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:

@@ -295,4 +295,16 @@ class _Judgement:
 
 def _flagged(entries: list[Entry]) -> int:
     """How many tries beyond the first the log owns to."""
-    return sum(x.body.attempts - 1 for x in entries if isinstance(x.body, e.StepFinished))
+    found, under_way = 0, dict[tuple[int, int], int]()
+    for x in entries:
+        match x.body:
+            case e.StepFinished(op=op, attempts=attempts):
+                under_way.pop((x.agent, op), None)
+                found += attempts - 1
+            case e.StepRestarted(op=op, attempts=attempts):
+                under_way[x.agent, op] = attempts
+            case e.AgentReverted(region=region) if region:  # its tries are told when it has run again
+                under_way = {step: n for step, n in under_way.items() if step[0] != x.agent or step[1] < region}
+            case _:
+                pass
+    return found + sum(under_way.values())

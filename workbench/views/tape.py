@@ -373,7 +373,8 @@ class Tape:
     def _reverted(self, node: GraphNode, entry: Entry, body: e.AgentReverted) -> None:
         region = int(body.region > 0)
         self._row(entry, _REVERT, node.slot, body.last, region, body.facts.seq, entry.index)
-        self._end_promises(node, entry, body.last)
+        if not region:  # else it runs again, and makes them again
+            self._end_promises(node, entry, body.last)
         still = {wait.op for wait in body.facts.waits}
         for op in [op for op in self._awaits.get(node.uid, ()) if op not in still]:
             self._unawait(entry, node, op, PromiseEvent.DROPPED)
@@ -398,7 +399,10 @@ class Tape:
     def _promise(self, entry: Entry, node: GraphNode, number: int, event: int) -> None:
         self._row(entry, _PROMISE, node.slot, number, event, self._text(entry.line), entry.index)
 
-    def _promise_created(self, node: GraphNode, entry: Entry, _body: e.PromiseCreated) -> None:
+    def _promise_created(self, node: GraphNode, entry: Entry, body: e.PromiseCreated) -> None:
+        if body.again:
+            self._promise(entry, node, self._number(entry.agent, body.again), PromiseEvent.SEEN)
+            return
         number = self._number(entry.agent, entry.index)
         self._pending.setdefault(entry.agent, {})[entry.index] = number
         self._promise(entry, node, number, PromiseEvent.CREATED)
@@ -444,6 +448,12 @@ class Tape:
         for index in [index for index in pending if index > after]:
             self._promise(entry, node, pending.pop(index), PromiseEvent.ENDED)
 
+    def _region_ended(self, node: GraphNode, entry: Entry, body: e.RegionEnded) -> None:
+        for index in body.left:
+            number = self._pending.get(node.uid, {}).pop(index, None)
+            if number is not None:
+                self._promise(entry, node, number, PromiseEvent.ENDED)
+
     _HANDLERS: ClassVar[dict[type[e.Body], Callable[[Any, GraphNode, Entry, Any], None]]] = {
         e.InvocationStarted: _started,
         e.InvocationFinished: _finished,
@@ -461,6 +471,7 @@ class Tape:
         e.PromiseCompleted: _promise_completed,
         e.PromiseSeen: _promise_seen,
         e.WaitDropped: _dropped,
+        e.RegionEnded: _region_ended,
     }
 
     # ---- any moment ----------------------------------------------------------------------------------------------
