@@ -397,10 +397,12 @@ def _cell_begins(_info: object) -> None:
 
 def _cell_ended(_result: object) -> None:
     registry.in_cell = False
+    for listener in tuple(registry.cell_listeners):
+        listener()
 
 
 _CELLS: Final[dict[str, Callable[[object], None]]] = {"pre_run_cell": _cell_begins, "post_run_cell": _cell_ended}
-"""Agents that wait for a class go on when its cell has run."""
+"""Agents that wait for a class, or for a name, go on when its cell has run."""
 
 
 def load(shell: InteractiveShell) -> None:
@@ -408,6 +410,7 @@ def load(shell: InteractiveShell) -> None:
     global _matcher  # noqa: PLW0603 - one shell a process
     shell.register_magics(WorkbenchMagics)
     deadlocks.watch(shell)
+    registry.cells_seen = True
     for event, seen in _CELLS.items():
         if seen not in shell.events.callbacks[event]:
             shell.events.register(event, seen)
@@ -426,7 +429,7 @@ def unload(shell: InteractiveShell) -> None:
     for kind, name in (*(("line", line) for line in _LINES), ("cell", "fanout")):
         shell.magics_manager.magics[kind].pop(name, None)
     deadlocks.unwatch(shell)
-    registry.in_cell = False
+    registry.in_cell = registry.cells_seen = False
     for event, seen in _CELLS.items():
         if seen in shell.events.callbacks[event]:
             shell.events.unregister(event, seen)

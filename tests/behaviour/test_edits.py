@@ -297,6 +297,39 @@ def test_in_another_process_there_is_no_old_code(opened: Opener, tmp_path: Path,
     assert wb.run(new.get("new").sell(1)) == 20
 
 
+@pytest.mark.parametrize("again", ["in the same process", "in the next one"])
+def test_a_change_that_is_undone(opened: Opener, tmp_path: Path, caplog: Any, again: str) -> None:
+    """An agent that diverged goes on where it was when its class is as it was: what it waited for is not lost."""
+    path = tmp_path / "s.db"
+    with opened(path) as session:
+        shop = run_cell(CELL)
+        promise = wb.create_promise()
+        shop.get("w").wait.trigger(promise)
+        assert wb.run(shop.get("a").sell(1)) == 10
+        wb.run(session.at_rest())
+    forget_shops()
+    session = opened(path)
+    new = run_cell(CELL.replace("of(1)", "of(2)").replace(".of(n)", ".of(n + 1)"))
+    wb.complete_promise(promise, b"kept")
+    for failing in (session.result('Shop("w")'), new.get("a").sell(1)):
+        with pytest.raises(wb.DivergenceError, match="Undo the change"):
+            wb.run(failing)
+    assert {a.status for a in session.agents() if a.type == "Shop"} == {"failed"}
+    if again == "in the next one":
+        session.close()
+        forget_shops()
+        session = opened(path)
+        wb.run(session.at_rest())
+    run_cell(edited(FITS["a branch that never ran"]))
+    wb.run(session.at_rest())
+    assert {a.status for a in session.agents() if a.type == "Shop"} == {"idle"}
+    assert wb.run(session.result('Shop("w")')) == "kept 10"
+    assert wb.run(shop.get("a").sell(2)) == 30
+    assert "goes on: its code fits its oplog again" in caplog.text
+    session.simulate_crash()
+    assert wb.run(shop.get("a").sell(1)) == 40
+
+
 def test_code_is_kept_as_long_as_the_process(opened: Opener, tmp_path: Path) -> None:
     """An agent that kept its code is told so by a reader too, not by a later process, and never once it has failed."""
     path = tmp_path / "s.db"
@@ -336,3 +369,94 @@ def test_rehearsals_have_no_effect(session: wb.Session, shop: Any) -> None:
     wb.run(shop.version())
     after = kinds(session, 'Shop("a")')[len(before) :]
     assert after == ["AgentUpdated", "InvocationStarted", "InvocationFinished"]
+
+
+# ---- names that later cells define -----------------------------------------------------------------------------------
+
+NAMES = dedent("""
+    @wb.agent
+    class Shop:
+        def __init__(self, name: str) -> None:
+            self.name = title(name)
+
+        async def run(self, promise: wb.PromiseId, then: wb.PromiseId) -> str:
+            what = early(await wb.await_promise(promise))
+            last = await wb.await_promise(then)
+            return f"{self.name} {what} {late(last)}"
+
+        async def wrong(self) -> None:
+            nowhere()
+""")
+HELPERS = {
+    "title": "def title(name: str) -> str: return name.title()",
+    "early": "def early(value: bytes) -> str: return value.decode()",
+    "late": "late = bytes.decode",
+}
+
+
+def ran(cell: str, space: dict[str, Any]) -> None:
+    """Run a cell in a notebook whose names are these, and have it end as the extension tells of it."""
+    exec(cell, space)  # noqa: S102
+    for listener in tuple(registry.cell_listeners):
+        listener()
+
+
+@pytest.mark.parametrize("missing", HELPERS)
+def test_names_of_later_cells_are_waited_for(
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any, missing: str
+) -> None:
+    """A kernel is restarted and its cells are run one by one: an agent whose code asks for more waits, and says so."""
+    monkeypatch.setattr(registry, "cells_seen", True)
+    names: dict[str, Any] = {"wb": wb, "__name__": "__main__"}
+    with opened(tmp_path / "s.db") as session:
+        for cell in (*HELPERS.values(), NAMES):
+            ran(cell, names)
+        first, then = wb.create_promise(), wb.create_promise()
+        names["Shop"].get("a").run.trigger(first, then)
+        wb.complete_promise(first, b"one")
+        wb.run(session.at_rest())
+    forget_shops()
+    session = opened(tmp_path / "s.db")
+    wb.complete_promise(then, b"two")
+    names = {"wb": wb, "__name__": "__main__"}
+    for cell in (NAMES, *(cell for name, cell in HELPERS.items() if name != missing)):
+        ran(cell, names)
+        wb.run(session.at_rest())
+        (row,) = (a for a in session.agents() if a.type == "Shop")
+        assert row.status == "undefined"
+    assert f"asks for {missing}, which no cell has defined" in caplog.text
+    session.simulate_crash()
+    wb.run(session.at_rest())
+    ran(HELPERS[missing], names)
+    assert wb.run(session.result('Shop("a")')) == "A one two"
+    assert [x.kind for x in session.oplog('Shop("a")')].count("AgentFailed") == 0
+
+
+def test_a_name_that_is_nowhere_is_an_error(session: wb.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process began fails with `NameError` as ever, also after a crash: its cells have run."""
+    monkeypatch.setattr(registry, "cells_seen", True)
+    names: dict[str, Any] = {"wb": wb, "__name__": "__main__"}
+    for cell in (*HELPERS.values(), NAMES):
+        ran(cell, names)
+    for _ in range(2):
+        with pytest.raises(wb.InvocationError, match="nowhere"):
+            wb.run(names["Shop"].get("a").wrong())
+        session.simulate_crash()
+
+
+def test_a_script_has_no_later_cells(opened: Opener, tmp_path: Path) -> None:
+    """Outside notebooks a missing name is an error, also in what an earlier process began."""
+    names: dict[str, Any] = {"wb": wb, "__name__": "__main__"}
+    with opened(tmp_path / "s.db") as session:
+        for cell in (*HELPERS.values(), NAMES):
+            ran(cell, names)
+        first, then = wb.create_promise(), wb.create_promise()
+        names["Shop"].get("a").run.trigger(first, then)
+        wb.run(session.at_rest())
+    forget_shops()
+    session = opened(tmp_path / "s.db")
+    del names["early"]
+    ran(NAMES, names)
+    wb.complete_promise(first, b"one")
+    with pytest.raises(wb.DivergenceError, match="the end of the invocation, with NameError: name 'early' is not"):
+        wb.run(session.result('Shop("a")'))

@@ -168,6 +168,28 @@ def test_agents_wait_for_the_cell_that_defines_them(folder: Path) -> None:
         second.close()
 
 
+def test_agents_wait_for_the_cell_that_defines_what_they_use(folder: Path) -> None:
+    """A restarted kernel's cells are run one by one: agents fail for no name that a later cell will define."""
+    uses = WAITS.replace("'got ' +", "'got ' + word() +")
+    first = Kernel(folder)
+    first.run(SETUP)
+    first.run("def word(): return 'one '")
+    said = first.run(f"{uses}\npid = wb.create_promise()\nWaits.get().m.trigger(pid)\nprint(pid)")
+    first.kill()
+    first.close()
+    second = Kernel(folder)
+    try:
+        second.run("%load_ext workbench\nimport workbench as wb\nsession = wb.start('kernel.db')")
+        second.run(f"pid = wb.PromiseId.parse({said.strip()!r})\nprint(wb.complete_promise(pid, b'it'))")
+        second.run(uses)
+        told = second.run("await session.at_rest()\nprint([a.status for a in session.agents() if a.type == 'Waits'])")
+        assert "undefined" in told
+        second.run("def word(): return 'another '")
+        assert "got another it" in second.run("print(await session.result('Waits()'))")
+    finally:
+        second.close()
+
+
 @pytest.mark.parametrize("job", [JOB, BLOCKING_JOB], ids=["async cell", "blocking cell"])
 def test_an_interrupt_detaches_the_cell_and_the_job_goes_on(kernel: Kernel, folder: Path, job: str) -> None:
     """The cell ends within half a second of the interrupt; its job goes on; the same cell again joins it."""

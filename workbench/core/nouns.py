@@ -130,7 +130,7 @@ class Agent(msgspec.Struct, gc=False, eq=False):
         last: the invocation that ended last.
         failure: why the agent stopped, encoded; empty while it works.
         source: uid of the agent it was forked from, 0 for none, at index `cut`; `inside`, by that agent's own `fork()`.
-        goes_on: a fork or a reverted agent that has not gone on by itself yet.
+        goes_on: a fork, a reverted agent or one that waits for a name, that has not gone on by itself yet.
         job: whether it is a fan-out job, or the child of one that has its type.
         deleted, interrupted: `seq` of the entry that did it, 0 for none.
         nudged: `seq` of the newest call or completion that lets an interrupted agent go on.

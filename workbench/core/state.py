@@ -333,6 +333,10 @@ def _agent_updated(state: State, entry: Entry, body: e.AgentUpdated) -> None:
         agent.misfit = body.revision
 
 
+def _name_awaited(state: State, entry: Entry, _body: e.NameAwaited) -> None:
+    state.agents[entry.agent].goes_on = True
+
+
 def _call_made(state: State, entry: Entry, body: e.CallMade) -> None:
     target = state.agents[body.target]
     invocation = Invocation(
@@ -543,6 +547,7 @@ _APPLY: Final[dict[type[Body], Callable[[State, Entry, Any], None]]] = {
     e.AgentResumed: _agent_resumed,
     e.AgentReverted: _agent_reverted,
     e.AgentUpdated: _agent_updated,
+    e.NameAwaited: _name_awaited,
     e.ControlMade: _nothing,
     e.CallMade: _call_made,
     e.CallRefused: _nothing,

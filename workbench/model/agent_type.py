@@ -315,6 +315,10 @@ class Registry:
         self.listeners: list[Callable[[AgentType], None]] = []
         self.in_cell = False
         """Whether a notebook's cell is being run, which may define more; set by who sees cells begin and end."""
+        self.cells_seen = False
+        """Whether somebody sees cells begin and end: this is a notebook."""
+        self.cell_listeners: list[Callable[[], None]] = []
+        """Who wants to hear that a cell has run."""
 
     def check(self, agent_type: AgentType) -> None:
         """Refuse a type whose name means something else.

@@ -102,6 +102,8 @@ def _of_life(body: Body) -> str:
             return f"{'an atomic region was undone' if region else 'reverted'}, back to index {last}"
         case e.AgentUpdated(revision=revision, fits=fits):
             return f"runs the code of entry {revision}" if fits else f"the code of entry {revision} does not fit"
+        case e.NameAwaited(name=name):
+            return f"waits for a cell that defines {name}"
         case e.TypeDefined(name=name, code=code):
             return f"the code of {name}, {code[:12]}"
     return type(body).__name__

@@ -164,6 +164,15 @@ class AgentUpdated(Body, frozen=True, tag=9):
     failure: bytes = b""
 
 
+class NameAwaited(Body, frozen=True, tag=42):
+    """The agent's code asked for a name that no cell had defined since the kernel was restarted. Hint.
+
+    The agent goes on from its last delivery when one has.
+    """
+
+    name: str
+
+
 class TypeDefined(Body, frozen=True, tag=17):
     """The code of an agent type: a hash of its normalised source, and the source. Hint, in the root agent's oplog."""
 
@@ -443,6 +452,7 @@ AnyBody = (
     | AgentResumed
     | AgentReverted
     | AgentUpdated
+    | NameAwaited
     | CallMade
     | CallRefused
     | InvocationStarted
@@ -496,6 +506,7 @@ _HINTS = (
     AgentResumed,
     AgentReverted,
     AgentUpdated,
+    NameAwaited,
     TypeDefined,
     InvocationCancelled,
     ScheduleFired,

@@ -24,6 +24,7 @@ from workbench.model.codec import NOTHING_KNOWN
 from workbench.model.entries import Body, Entry
 from workbench.model.failure import encode_failure
 from workbench.runtime.controls import Controls
+from workbench.runtime.definitions import Definitions, MissingNameError
 from workbench.runtime.instance import Instance
 from workbench.runtime.journal import Journal
 from workbench.runtime.printing import show
@@ -70,7 +71,9 @@ class Engine:
         self.contexts: dict[int, contextvars.Context] = {}
         """Invocation -> the context variables of the cell it comes from, for what it prints and for its steps."""
         self._parked: list[tuple[int, int]] = []
-        self._undefined: dict[str, set[int]] = {}
+        self.definitions = Definitions()
+        self.since = 0
+        """The `seq` of the entry with which this process opened the store."""
         self._jobs: dict[str, AgentType] = {}
         """By the id of a fan-out job: its type, with the function of its items that this process has run it with."""
         self.running: Agent | None = None
@@ -131,7 +134,11 @@ class Engine:
     def _serve(self, uid: int, slot: Slot) -> None:
         journal = self._journal
         agent = journal.state.agents.get(uid)
-        if agent is None or agent.failure or agent.deleted:
+        if agent is None or agent.deleted:
+            return
+        if agent.failure:
+            if slot.recheck:
+                self._try_diverged(agent, slot)
             return
         if agent.interrupted:
             if agent.stands:
@@ -206,7 +213,9 @@ class Engine:
 
     def _after_run(self, agent: Agent, slot: Slot, instance: Instance) -> None:
         slot.served = self._journal.mono
-        if instance.stopped is not None:
+        if isinstance(instance.stopped, MissingNameError):
+            self._await_name(agent, slot, instance.stopped)
+        elif instance.stopped is not None:
             self._fail(agent.uid, slot, instance.stopped)
         elif agent.current is None:
             if agent.ephemeral and not agent.queue:
@@ -259,6 +268,7 @@ class Engine:
         method = agent.current.method if agent.current is not None else ""
         self._journal.tick()
         self._journal.append_to(agent, e.AgentFailed(encode_failure(error, agent.text, method)), "", 0)
+        self.definitions.diverged(agent)
 
     # ---- calls ---------------------------------------------------------------------------------------------------
 
@@ -306,7 +316,7 @@ class Engine:
     def bind_job(self, job_id: str, agent_type: AgentType) -> None:
         """A fan-out job runs with this type from now on; what waited for it goes on."""
         self._jobs[job_id] = agent_type
-        for uid in self._undefined.pop(job_id, ()):
+        for uid in self.definitions.class_came(job_id):
             self.schedule(uid)
 
     def load(self, agent: Agent, slot: Slot) -> Instance | None:
@@ -416,6 +426,26 @@ class Engine:
             self.put_away(slot)
         return True
 
+    def _try_diverged(self, agent: Agent, slot: Slot) -> None:
+        """The class of an agent that did not replay was defined anew: it goes on if it does now."""
+        newest = self.type_of(agent)
+        if agent.seq > self._journal.committed:
+            self._park(agent)
+            return
+        slot.recheck = False
+        if newest is None:
+            return
+        error = self.rehearse(agent, newest)
+        if isinstance(error, MissingNameError):
+            self.definitions.await_name(agent.uid, error)
+        if error is not None:
+            return
+        self.definitions.mended(agent)
+        oplog = self._journal.read_oplog(segments(self.state, agent.uid))
+        last = max(entry.index for entry in oplog if isinstance(entry.body, e.AgentFailed)) - 1
+        self.controls.go_back(agent, last, history.facts_at(oplog, last))
+        logger.warning("%s goes on: its code fits its oplog again", agent.text)
+
     def _take_snapshot(self, agent: Agent, instance: Instance) -> None:
         snapshot = instance.snapshot()
         if snapshot is not None:
@@ -438,6 +468,7 @@ class Engine:
 
     def stop(self, agent: Agent) -> None:
         """Give up all that goes on for an agent in memory: its instance, what is due, its timers and steps."""
+        self.definitions.forget(agent.uid)
         slot = self.slot(agent.uid)
         self.put_away(slot)
         slot.ready.clear()
@@ -453,7 +484,11 @@ class Engine:
 
     def take_up(self, agent: Agent) -> None:
         """Schedule what is due of an agent, and arm its timers: after an opening, a resume, a revert."""
-        if agent.deleted or agent.failure or agent.stands:
+        if agent.deleted or agent.stands:
+            return
+        if agent.failure:
+            if self.definitions.diverged(agent) and self.type_of(agent) is not None:
+                self._recheck_later(agent.uid)
             return
         if agent.goes_on or agent.interrupted or agent.regions or (agent.queue and agent.current is None):
             self.schedule(agent.uid)
@@ -499,20 +534,49 @@ class Engine:
         """Schedule this agent when its class is defined. A job that an agent made has its code when that is rebuilt."""
         of_job = self._made_by_job(agent)
         for key in (agent.text, self._job_of(agent)) if of_job else (agent.type_name,):
-            self._undefined.setdefault(key, set()).add(agent.uid)
+            self.definitions.await_class(agent.uid, key)
         if of_job and agent.spawned_by != ROOT_UID:
             self.schedule(agent.spawned_by)
 
     def defined(self, name: str) -> None:
         """A class was defined: agents that waited for it go on, and those in memory try its code."""
-        for uid in self._undefined.pop(name, ()):
+        for uid in self.definitions.class_came(name):
             self.schedule(uid)
         self.revisions.forget(name)
         code = self._registry.get(name).code
         for uid, slot in self.slots.items():
             if slot.instance is not None and slot.instance.type.name == name and slot.instance.type.code != code:
-                slot.recheck = True
-                self.schedule(uid)
+                self._recheck_later(uid)
+        for uid in self.definitions.diverged_of(name):
+            self._recheck_later(uid)
+        self.names_came()
+
+    def _recheck_later(self, uid: int) -> None:
+        self.slot(uid).recheck = True
+        self.schedule(uid)
+
+    def names_may_come(self, agent: Agent) -> bool:
+        """See `Host`: it is so in a notebook, for what an earlier process began."""
+        return self._registry.cells_seen and agent.current is not None and agent.current.seq < self.since
+
+    def _await_name(self, agent: Agent, slot: Slot, missing: MissingNameError) -> None:
+        """An agent's code asks for a name that a later cell may define: it goes on when one has."""
+        self.put_away(slot)
+        if self.definitions.await_name(agent.uid, missing):
+            self._journal.append_to(agent, e.NameAwaited(missing.name), "", 0)
+            logger.warning(
+                "%s waits: its code asks for %s, which no cell has defined since the kernel was started. It goes on "
+                "when one has.",
+                agent.text,
+                missing.name,
+            )
+
+    def names_came(self) -> None:
+        """Something may have been defined: who waited for a name that is there now goes on."""
+        for uid in self.definitions.names_came():
+            agent = self.state.agents[uid]
+            self.take_up(agent)
+            self.schedule(uid)
 
     def discard_all(self) -> None:
         """Throw every instance away, and what is kept beside them."""
@@ -522,7 +586,7 @@ class Engine:
         self.slots.clear()
         self.runnable.clear()
         self._parked.clear()
-        self._undefined.clear()
+        self.definitions.clear()
         self.revisions.forget_all()
 
     # ---- what the journal tells (see `journal.Listener`) ---------------------------------------------------------

@@ -52,6 +52,9 @@ class Host(Protocol):
     def complain(self, agent: Agent, context: dict[str, Any]) -> None:
         """Report an error that no code awaits."""
 
+    def names_may_come(self, agent: Agent) -> bool:
+        """Whether cells may yet define names that the agent's code asks for."""
+
     def bind_job(self, job_id: str, agent_type: AgentType) -> None:
         """A fan-out job runs with this type from now on."""
 

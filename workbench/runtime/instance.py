@@ -41,6 +41,7 @@ from workbench.runtime.agent_loop import AgentLoop, TimerHandle
 from workbench.runtime.blocking import fail, run_blocking
 from workbench.runtime.clock import LAST_SECOND
 from workbench.runtime.current import calling_line, current
+from workbench.runtime.definitions import missing_name
 from workbench.runtime.host import Host
 from workbench.runtime.pending import Pending
 from workbench.runtime.regions import Regions
@@ -222,6 +223,10 @@ class Instance:
 
     def _finish(self, root: "asyncio.Future[Any]", error: StalledError | None = None) -> None:
         """End the invocation: what it left behind is cancelled first, so an idle agent waits for nothing."""
+        if root.done() and not root.cancelled() and self.host.names_may_come(self.agent):
+            self.stopped = missing_name(root.exception())
+            if self.stopped is not None:
+                return
         for _ in range(CLEANUP_ROUNDS):
             leftovers = self.loop.leftover_tasks()
             if not leftovers and not self.pending and not self.timers:
@@ -243,7 +248,7 @@ class Instance:
         if self.stopped is not None:
             return
         ok, value = self._outcome(root, error)
-        entry = self._expect(e.InvocationFinished, "the end of the invocation")
+        entry = self._expect(e.InvocationFinished, _end_in_words(ok, value))
         if entry is None:
             self.host.append(self.agent.uid, e.InvocationFinished(ok, value))
         else:
@@ -693,6 +698,14 @@ class Instance:
             self.loop.abandon()
         finally:
             current.instance = outer
+
+
+def _end_in_words(ok: bool, value: bytes) -> str:  # noqa: FBT001
+    """What the code asks for at its end."""
+    if ok:
+        return "the end of the invocation"
+    failure = decode_failure(value)
+    return f"the end of the invocation, with {failure.error_type}: {failure.message:.200}"
 
 
 _DELIVER: Final[dict[type[Body], Callable[[Instance, Entry, Any], None]]] = {

@@ -16,6 +16,7 @@ from workbench.errors import DivergenceError
 from workbench.model import entries as e
 from workbench.model.agent_type import AgentType, Registry
 from workbench.model.failure import encode_failure
+from workbench.runtime.definitions import MissingNameError
 from workbench.runtime.journal import Journal
 
 logger = logging.getLogger("workbench")
@@ -80,6 +81,8 @@ class Revisions:
         kept = self._registry.earlier(agent.type_name, code)
         if agent.misfit != number:
             error = rehearsal.rehearse(agent, newest) if rehearsal is not None else None
+            if isinstance(error, MissingNameError):
+                return newest  # it stops there again, and waits
             failure = b"" if error is None else encode_failure(error, agent.text, "")
             self._journal.append_to(agent, e.AgentUpdated(number, error is None, failure), "", 0)
             if error is None:

@@ -248,7 +248,8 @@ class Session(Viewed):
         return 0
 
     def _defined(self, agent: Agent) -> bool:
-        return self.thread.engine.type_of(agent) is not None
+        engine = self.thread.engine
+        return engine.type_of(agent) is not None and not engine.definitions.lacks_name(agent.uid)
 
     def _kept(self, type_name: str, code: str) -> bool:
         earlier = registry.earlier(type_name, code)

@@ -85,6 +85,7 @@ class SessionThread:
         self.requests = Requests(self, self.journal, self.engine, self.watchers, registry)
         self._thread = threading.Thread(target=self._main, name="workbench-session", daemon=True)
         registry.listeners.append(self._type_added)
+        registry.cell_listeners.append(self._cell_ran)
         garbage.slow_down()
         self._thread.start()
         self._holdups = Holdups(self.engine, self._thread.ident or 0)
@@ -315,6 +316,11 @@ class SessionThread:
         self._defined.append(agent_type.name)
         self.loop.call_soon_threadsafe(self._await_definitions, context=self._plain_context)
 
+    def _cell_ran(self) -> None:
+        """A cell has run: who waited for a name that it defines goes on."""
+        if not self.closed:
+            self.post(self.engine.names_came)
+
     def _await_definitions(self) -> None:
         if self._definitions is None:
             self._defined_since = self.loop.time()
@@ -370,6 +376,7 @@ class SessionThread:
 
     def _open(self) -> None:
         recovery.fold(self.journal, self._identity)
+        self.engine.since = self.engine.since or self.state.opened
         recovery.take_up(self.state, self.engine, self.timers)
         self.timers.fire_due(self.clock.wall())
         self._schedule_turn()
@@ -478,6 +485,7 @@ class SessionThread:
             self.loop.close()
             self._rebuilds.close()
         self._registry.listeners.remove(self._type_added)
+        self._registry.cell_listeners.remove(self._cell_ran)
         garbage.restore()
         self.log.close()
 

@@ -94,7 +94,11 @@ class Play(Script):
 
     def do_promise(self, pick: int, other: int) -> None:
         agent = self.living(pick, running=True)
-        self.put(ROOT_UID if agent is None or other % 3 == 0 else agent.uid, e.PromiseCreated())
+        left = decisions.promises_left(self.state, agent) if agent is not None and agent.regions else []
+        if agent is not None and left:
+            self.put(agent.uid, e.PromiseCreated("", left[0]))
+        else:
+            self.put(ROOT_UID if agent is None or other % 3 == 0 else agent.uid, e.PromiseCreated())
 
     def do_await(self, pick: int, other: int) -> None:
         agent = self.living(pick, running=True)
@@ -145,8 +149,15 @@ class Play(Script):
 
     def do_end_region(self, pick: int, other: int) -> None:
         agent = self.living(pick)
-        if agent is not None and agent.regions:
-            self.put(agent.uid, e.RegionEnded(agent.regions[-1]))
+        if agent is None or not agent.regions:
+            return
+        if other % 2:
+            left = decisions.promises_left(self.state, agent) if len(agent.regions) == 1 else []
+            self.put(agent.uid, e.RegionEnded(agent.regions[-1], tuple(left), b"l"))
+        else:
+            begun = agent.regions[0]
+            facts = history.region_facts(self.oplog(agent), begun)
+            self.put(agent.uid, e.AgentReverted(begun - 1, facts, b"r", region=begun))
 
     def do_fork(self, pick: int, other: int) -> None:
         agent = self.living(pick, running=True)
@@ -176,9 +187,10 @@ class Play(Script):
             e.AgentFailed(b"f"),
             e.AgentDeleted(b"d"),
             e.AgentUpdated(pick, pick % 2 > 0),
+            e.NameAwaited("n"),
         )
-        if agent is not None and (other % 4 or decisions.interruptible(agent)):
-            self.put(agent.uid, kinds[other % 4])
+        if agent is not None and (other % 5 or decisions.interruptible(agent)):
+            self.put(agent.uid, kinds[other % 5])
 
     def do_resume(self, pick: int, other: int) -> None:
         for agent in tuple(self.state.agents.values()):
