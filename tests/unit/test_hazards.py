@@ -23,6 +23,7 @@ _cells = itertools.count(1)
 
 IMPORTS = """
 import asyncio, collections, concurrent.futures, datetime, datetime as dt, functools, glob, gzip, hashlib, io, locale
+import logging, pprint, sys
 import multiprocessing, numpy as np, os, os.path, pandas as pd, pathlib, platform, random, secrets, socket, sqlite3
 import subprocess, tempfile, threading, time, urllib.request, uuid
 import workbench as wb
@@ -35,6 +36,7 @@ from time import time as t
 from uuid import uuid4
 from workbench import join, step
 REGIONS, PORTS, HOME, KEPT = {"eu", "us"}, {80, 443}, Path("/data"), random.Random()
+LOGGER = logging.getLogger(__name__)
 class Worker: ...
 """
 _space: dict[str, Any] = {"__name__": "cell_of_test_hazards"}
@@ -63,6 +65,11 @@ def found(cls: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("code", "name", "use"),
     [
+        ("pprint.pprint(x)", "pprint.pprint()", "wb.log"),
+        ("sys.stdout.write(x)", "sys.stdout.write()", "wb.log"),
+        ("logging.info(x)", "logging.info()", "wb.log"),
+        ("LOGGER.warning(x)", "logging.Logger.warning()", "wb.log"),
+        ("from IPython.display import display\ndisplay(x)", "IPython.display.display()", "wb.log"),
         ("time.time()", "time.time()", "wb.now()"),
         ("time.time_ns()", "time.time_ns()", "wb.now()"),
         ("t()", "time.time()", "wb.now()"),

@@ -6,6 +6,7 @@ is only handed to `wb.step` is no part of it, for it runs outside the agent.
 
 import ast
 import builtins
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -83,6 +84,8 @@ def _names_of_object(found: Any) -> tuple[str, ...]:
         return (f"{module}.{found.__qualname__}",)
     if found is os.environ or found is os.environb:
         return ("os.environ",)
+    if issubclass(kind, logging.Logger):
+        return ("logging.Logger",)
     if kind.__module__.partition(".")[0] in PACKAGES:
         return (f"{kind.__module__}.{kind.__qualname__}",)
     return ()

@@ -23,6 +23,7 @@ OUTSIDE: Final = Advice(
 ADDRESS: Final = Advice(
     "another process gives another number", "use a key that is part of the value, or zlib.crc32(...) of its bytes"
 )
+ECHO: Final = Advice("each replay writes it again", "use print(...) or wb.log(...), which are recorded")
 SET_ORDER: Final = Advice("another process orders a set in another way", "use sorted(...)")
 
 _NAMES: Final = (
@@ -85,6 +86,12 @@ _NAMES: Final = (
     (OUTSIDE, "getpass", {"getpass", "getuser"}),
     (OUTSIDE, "locale", {"currency", "getlocale", "getpreferredencoding", "localeconv", "setlocale", "strcoll"}),
     (ADDRESS, "builtins", {"hash", "id"}),
+    (ECHO, "pprint", {"pp", "pprint"}),
+    (ECHO, "sys.stdout", {"write", "writelines"}),
+    (ECHO, "sys.stderr", {"write", "writelines"}),
+    (ECHO, "logging", {"critical", "debug", "error", "exception", "info", "log", "warning"}),
+    (ECHO, "logging.Logger", {"critical", "debug", "error", "exception", "info", "log", "warning"}),
+    (ECHO, "IPython.display", {"display", "display_html", "display_markdown", "display_png", "display_svg"}),
 )  # fmt: skip
 """Advice, module or class, names of what is called there."""
 
