@@ -255,3 +255,36 @@ def test_what_is_out_of_reach_stays_so(session: wb.Session, seed: int) -> None:
     assert seed % 3 or not lost
     waiting = {agent.agent_id for agent in session.agents() if agent.status != "idle"}
     assert all(any(link.kind == "orphan" for link in session.why(agent).links) for agent in waiting)
+
+
+@wb.agent
+class Thinker:
+    """Computes, in its own code, before it asks and before it answers."""
+
+    async def think(self) -> float:
+        think_for(4)
+        asked = await Worker.get(9).nap(2)
+        think_for(3)
+        return asked
+
+
+clocks: list[wb.testing.SimulatedClock] = []
+
+
+def think_for(seconds: int) -> None:
+    """Let time pass while agent code runs."""
+    for clock in clocks:
+        clock.advance_to(clock.wall() + seconds * 10**9)
+
+
+def test_time_in_which_agent_code_computes_is_its_own(tmp_path: Any) -> None:
+    """It is told as work of the agent, and not as the queue of whom it asks next, nor of who gets its answer."""
+    clock = wb.testing.SimulatedClock()
+    clocks.append(clock)
+    with wb.start(tmp_path / "a.db", clock=clock) as session:
+        assert wb.run(Thinker.get().think(), PATIENCE) == 2
+        path = session.critical_path(Thinker.get())
+    clocks.clear()
+    assert_whole(path)
+    told = [(s.agent, s.kind, s.seconds) for s in path.segments if s.seconds]
+    assert told == [("Thinker()", "running", 4.0), ("Worker(9)", "timer", 2.0), ("Thinker()", "running", 3.0)]

@@ -79,6 +79,7 @@ class Engine:
         self.running: Agent | None = None
         self.runs = 0
         self.append = journal.append  # straight through: instances call these for most operations
+        self.tick = journal.tick
         self.append_all = journal.append_all
         self.watched = watchers.watched
         self.asks_no_more = steps.asks_no_more
@@ -274,6 +275,7 @@ class Engine:
 
     def make_call(self, caller: int, target: AgentId, request: e.CallMade, line: str) -> Entry:
         """Decide and append a call; its entry."""
+        self.tick()
         state = self._journal.state
         if request.target_id in state.by_id:
             drafts = decisions.call(state, caller, target, request)

@@ -52,6 +52,9 @@ class Host(Protocol):
     def complain(self, agent: Agent, context: dict[str, Any]) -> None:
         """Report an error that no code awaits."""
 
+    def tick(self) -> None:
+        """Read the clocks: what is recorded next counts as happening now, and not when the agent's run began."""
+
     def names_may_come(self, agent: Agent) -> bool:
         """Whether cells may yet define names that the agent's code asks for."""
 

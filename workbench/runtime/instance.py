@@ -250,6 +250,7 @@ class Instance:
         ok, value = self._outcome(root, error)
         entry = self._expect(e.InvocationFinished, _end_in_words(ok, value))
         if entry is None:
+            self.host.tick()
             self.host.append(self.agent.uid, e.InvocationFinished(ok, value))
         else:
             self._check_outcome(entry, entry.body, ok, value)  # type: ignore[arg-type]
@@ -587,6 +588,7 @@ class Instance:
         task, work.tries_undone = ("", 0) if regions is None else regions.step(work.name)
         live = entry is None
         if entry is None:
+            self.host.tick()
             entry = self.host.append(self.agent.uid, e.StepStarted(work.name, work.idempotent, task), calling_line())
         elif entry.body.name != work.name:  # type: ignore[attr-defined]
             self._diverge(entry, f"step {work.name}", calling_line())
