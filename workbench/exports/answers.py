@@ -3,6 +3,7 @@
 A live view asks through its widget; an exported page takes some of the answers along (`notes`).
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
@@ -54,6 +55,9 @@ class Answers:
 
     def __init__(self, session: Explaining, tape: Tape) -> None:
         self._session, self._tape = session, tape
+        self._changes: dict[int, list[int]] = {}
+        """By slot: the rows that tell of a change of status, of those that were looked at so far."""
+        self._rows = 0
         self._orphaned: list[int] = []
         self._looked = self._took = 0.0  # when the orphans were looked for, and how long that took
 
@@ -127,13 +131,21 @@ class Answers:
     def _end(self, uid: int, slot: int, invocation: int, after: int) -> Entry | None:
         """The entry with which an agent's invocation ended."""
         tape = self._tape
-        for row in range(tape.rows_until(after - 1), len(tape)):
-            if tape.kind[row] != Row.STATUS or tape.slot[row] != slot or not tape.index[row]:
-                continue
+        rows = self._statuses(slot)
+        for row in islice(rows, bisect_left(rows, tape.rows_until(after - 1)), None):
             entry = self._session.entry(tape.seq[row])
             if entry is not None and isinstance(entry.body, e.InvocationFinished) and entry.agent == uid:
                 return entry if entry.invocation == invocation else None
         return None
+
+    def _statuses(self, slot: int) -> list[int]:
+        """The rows of the tape that tell of a change of an agent's status."""
+        tape = self._tape
+        for row in range(self._rows, len(tape)):
+            if tape.kind[row] == Row.STATUS and tape.index[row]:
+                self._changes.setdefault(tape.slot[row], []).append(row)
+        self._rows = len(tape)
+        return self._changes.get(slot, [])
 
     def _entry(self, seq: object) -> Entry:
         entry = self._session.entry(seq) if isinstance(seq, int) else None
