@@ -230,8 +230,8 @@ def test_a_step_that_gave_its_call_up_ends(either: wb.Session) -> None:
     Stepping.get(0).outlasts.trigger(gates)
     until(lambda: bool(either.invocations("Stepping(0)", state="pending")))
     wb.complete_promise_json(gates[2], 1)
-    assert wb.run(either.result("Stepping(0)"), PATIENCE) == "end"
     assert wb.run(either.result("Stepping(9)"), PATIENCE) == "end"
+    assert wb.run(either.result("Stepping(0)"), PATIENCE) == "end"  # the call that waited behind it
 
 
 def test_two_cycles_at_once(session: wb.Session) -> None:

@@ -3,6 +3,7 @@
 # (`get` and its like are added by the decorator, which a type checker does not follow.)
 """`print` and `wb.log` in agents: recorded, shown once, silent on replay."""
 
+import asyncio
 import builtins
 import io
 import sys
@@ -141,3 +142,22 @@ def test_print_outside_agents_is_plain(session: wb.Session, capsys: pytest.Captu
     assert said(session, "Printing()") == []
     session.close()
     assert type(builtins.print).__name__ == "builtin_function_or_method"
+
+
+def test_an_error_that_no_code_awaited_is_told_once(either: wb.Session, caplog: pytest.LogCaptureFixture) -> None:
+    """A task that failed and was forgotten is told of in the log when its method ends, and not again on replay."""
+
+    @wb.agent
+    class Careless:
+        async def run(self) -> None:
+            async def fail() -> None:
+                raise ValueError("lost")
+
+            asyncio.ensure_future(fail())  # noqa: RUF006 - nobody keeps it
+            await asyncio.sleep(0)
+
+    for _ in range(2):
+        wb.run(Careless.get().run())
+        assert caplog.text.count("never retrieved") == 1
+        caplog.clear()
+        either.simulate_crash()

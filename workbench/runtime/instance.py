@@ -247,6 +247,7 @@ class Instance:
             raise RecursionError(message)
         if self.stopped is not None:
             return
+        self.loop.forget_tasks()  # errors that no code awaited are told now, where a replay still knows that it is one
         ok, value = self._outcome(root, error)
         entry = self._expect(e.InvocationFinished, _end_in_words(ok, value))
         if entry is None:
@@ -255,7 +256,6 @@ class Instance:
         else:
             self._check_outcome(entry, entry.body, ok, value)  # type: ignore[arg-type]
         self.root = None
-        self.loop.forget_tasks()
 
     def _end_regions(self) -> None:
         """End those that outlive all tasks: of a generator that was never used up."""
@@ -685,8 +685,8 @@ class Instance:
             self._record_drop(handle.op)
 
     def report(self, context: dict[str, Any]) -> None:
-        """Pass on an error that no code awaits; that the agent was stopped is none."""
-        if isinstance(context.get("exception"), Stopped):
+        """Pass on an error that no code awaits; that the agent was stopped is none. Replay has told it before."""
+        if self.replaying or isinstance(context.get("exception"), Stopped):
             return
         self.host.complain(self.agent, context)
 
