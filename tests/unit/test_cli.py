@@ -99,6 +99,15 @@ def test_wheel_opens_current_folder(installed: Path) -> None:
     assert lab.find_target(None) == lab.Target(installed, None)
 
 
+def test_wheel_in_a_checkout_opens_its_lessons(installed: Path) -> None:
+    """Installed from a checkout, and run there, it opens the first lesson too."""
+    (installed / "notebooks").mkdir()
+    (installed / "notebooks" / LESSON).touch()
+    assert lab.find_target(None) == lab.Target(installed, None)  # of something else: there is no project
+    (installed / "pyproject.toml").touch()
+    assert lab.find_target(None) == lab.Target(installed / "notebooks", LESSON)
+
+
 def test_wheel_says_that_lessons_are_absent(
     installed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,10 +36,12 @@ class Target(NamedTuple):
 
 
 def notebooks_folder() -> Path | None:
-    """Return the notebooks of the checkout this package is run from; None when it was installed without them."""
-    checkout = Path(__file__).resolve().parents[2]
-    folder = checkout / "notebooks"
-    return folder if (checkout / "pyproject.toml").is_file() and folder.is_dir() else None
+    """Return the notebooks of the checkout this package is run from, or of the one we stand in; None without any."""
+    for checkout in (Path(__file__).resolve().parents[2], Path.cwd()):
+        folder = checkout / "notebooks"
+        if (checkout / "pyproject.toml").is_file() and (folder / FIRST_NOTEBOOK).is_file():
+            return folder
+    return None
 
 
 def find_target(notebook: str | None) -> Target:
