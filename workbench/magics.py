@@ -251,14 +251,15 @@ class WorkbenchMagics(Magics):
     def _compile(self, line: str, cell: str, variable: str, name: str) -> Callable[..., Any]:
         """The body as an `async def` of one item, on the cell's own lines, so that a traceback points at the cell."""
         shell = self._shell
-        filename = shell.compile.cache(f"%%fanout {line}\n{cell}", shell.execution_count)
-        body = ast.parse(cell, filename)
+        running = shell.displayhook.exec_result  # the shell itself counts on before it runs a cell
+        number = getattr(running, "execution_count", None) or shell.execution_count
+        filename = shell.compile.cache(f"%%fanout {line}\n{cell}", number)
+        body = ast.parse(f"\n{cell}", filename)  # the magic's line is the first
         title = re.sub(r"\W", "_", name)
         title = title if _is_name(title) else f"job_{title}"
         shape = ast.parse(f"async def {title}({variable}): pass", filename)
         function: Any = shape.body[0]
         if body.body:
-            ast.increment_lineno(body, 1)  # the magic's line is the first
             function.body = body.body
         space = shell.user_ns
         before = space.get(title, space)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -222,6 +223,19 @@ def test_names_of_fanouts(session: wb.Session, shell: Any) -> None:
     assert list(shell.user_ns["got"]) == ["a b", "c"]
     assert [agent.agent_id for agent in session.agents(name="my?job(*)")] == ['my_job("my job")']
     assert list(shell.run_cell_magic("fanout", "x in [1] --name class", "return x")) == [1]
+
+
+def test_a_fanouts_error_names_its_cell_and_line(session: wb.Session, shell: Any) -> None:
+    """An error of the body is told at the number of the cell that it stands in, and at its line in that cell."""
+    shell.run_cell("1", store_history=True)
+    raised = shell.run_cell("%%fanout x in [1]\na = 1\nreturn a / 0", store_history=True)
+    found = re.search(r'"<ipython-input-(\d+)-\w+>", line (\d+)', str(raised.error_in_exec))
+    assert found is not None
+    assert found.groups() == ("2", "3")
+    refused = shell.run_cell("%%fanout x in [1]\na = 1\nreturn 1 1", store_history=True).error_in_exec
+    assert isinstance(refused, SyntaxError)
+    assert refused.lineno == 3
+    assert "<ipython-input-3-" in str(refused.filename)
 
 
 @pytest.mark.parametrize(
