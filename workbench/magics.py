@@ -223,6 +223,7 @@ class WorkbenchMagics(Magics):
     @cell_magic
     def fanout(self, line: str, cell: str) -> FanOutResults | None:
         """Run the cell once per item, each in a child agent: `%%fanout region in regions --limit 8 --into reports`."""
+        __tracebackhide__ = True  # IPython leaves this frame out of what it shows
         variable, expression, options = split_fanout(line)
         args = _parsed(self.fanout, options)
         if args.into is not None and not _is_name(args.into):

@@ -7,6 +7,8 @@ import builtins
 import copy
 import pickle
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 import workbench as wb
 from tests.behaviour.looking import PATIENCE, writes_nothing
 from workbench.errors import InvocationGroupError
+from workbench.model.places import PACKAGE
 from workbench.testing import SimulatedClock
 
 BUILT_IN = sorted(
@@ -431,3 +434,75 @@ def test_code_that_asks_for_less_diverges(opened: Any) -> None:
     with pytest.raises(wb.DivergenceError, match=r"create_promise.* the code asked for nothing more"):
         wb.run(session.result("Changes()"), PATIENCE)
     assert [a.status for a in session.agents()] == ["failed"]
+
+
+def files_of(error: BaseException) -> list[str]:
+    """The files of a traceback's frames, below the `wb.run` that a test calls."""
+    stack = traceback.extract_tb(error.__traceback__)
+    names = [Path(frame.filename).name for frame in stack]
+    return names[names.index("running.py") + 1 :]
+
+
+def test_a_traceback_shows_the_users_frames(session: wb.Session) -> None:
+    """Whatever `wb.run` waits for, the traceback has the user's frames, and none of the loops and rooms below it."""
+
+    def broken(item: int) -> None:
+        raise ValueError(item)
+
+    async def main() -> None:
+        await wb.fan_out(broken, [1])
+
+    for job in (wb.fan_out(broken, [1]), Raiser.get().silent(), Raiser.get().revert(to=99)):
+        with pytest.raises(wb.WorkbenchError) as raised:
+            wb.run(job)
+        assert files_of(raised.value) == []
+        assert raised.value.__cause__ is raised.value.__context__ is None
+    with pytest.raises(wb.InvocationError) as raised:
+        wb.run(main())
+    assert files_of(raised.value) == ["test_errors.py"]
+
+    async def inside() -> None:  # as a cell that awaits, while its loop runs
+        with pytest.raises(wb.InvocationError) as raised:
+            wb.run(main())
+        assert files_of(raised.value) == ["test_errors.py"]
+
+    asyncio.run(inside())
+
+
+def test_a_remote_traceback_shows_the_users_frames(session: wb.Session) -> None:
+    """Nor do the workbench's frames stand in what an agent tells of an error: above, between and below the user's."""
+
+    async def broken(item: int) -> None:
+        if item < 0:
+            raise ValueError(item)
+
+    @wb.agent
+    class Tracing:
+        def __init__(self, n: int) -> None:
+            if n < 0:
+                raise ValueError(n)
+
+        async def bounded(self) -> None:
+            await wb.bounded(broken, [-1])
+
+        async def limit(self) -> None:
+            await wb.bounded(broken, [1], limit=0)
+
+        async def job(self) -> None:
+            await wb.fan_out(broken, [-1])
+
+        async def chained(self) -> None:
+            try:
+                await self.bounded()
+            except ValueError as error:
+                raise KeyError from error
+
+    client = Tracing.get(1)
+    calls = {"bounded": client.bounded(), "chained": client.chained(), "job": client.job()}
+    calls |= {"__init__": Tracing.get(-1).job(), "limit": client.limit()}
+    for name, call in calls.items():
+        with pytest.raises(wb.WorkbenchError) as raised:
+            wb.run(call)
+        told = "\n".join([str(raised.value), *getattr(raised.value, "__notes__", ())])
+        assert f", in {name}\n" in told
+        assert PACKAGE not in told, name

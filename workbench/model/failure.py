@@ -6,14 +6,13 @@ also the built-in type of the original, or one of the workbench's own errors nam
 
 import builtins
 import traceback
-from types import TracebackType
 from typing import Final
 
 import msgspec
 
 from workbench import errors
 from workbench.model.depth import malformed
-from workbench.model.places import place_name
+from workbench.model.places import PACKAGE, place_name
 
 MAX_TEXT: Final = 20_000
 """Characters kept of a message or a traceback; the middle of a longer one is cut out."""
@@ -164,8 +163,8 @@ def _text_of(error: BaseException) -> str:
 
 def _format(error: BaseException) -> str:
     try:
-        shown = traceback.TracebackException(type(error), error, _first_of_user(error.__traceback__), compact=True)
-        _rename(shown)
+        shown = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
+        _for_people(shown)
         return "".join(shown.format()).rstrip()
     except Exception as broken:  # noqa: BLE001 - formatting runs user code too
         return f"<no traceback: {type(broken).__name__}>"
@@ -176,28 +175,25 @@ def _frames(error: BaseException) -> str:
     notes = getattr(error, "__notes__", None)
     if notes:
         return str(notes[0])
-    stack = traceback.extract_tb(_first_of_user(error.__traceback__))
-    for frame in stack:
-        frame.filename = place_name(frame.filename)
+    stack = _of_user(traceback.extract_tb(error.__traceback__))
     return "".join(["Raised in an agent at (most recent call last):\n", *stack.format()]).rstrip() if stack else ""
 
 
-def _rename(shown: traceback.TracebackException | None) -> None:
-    """Call files as people know them, in chained exceptions too."""
+def _for_people(shown: traceback.TracebackException | None) -> None:
+    """Leave out the workbench's frames, and call files as people know them, in chained exceptions too."""
     while shown is not None:
-        for frame in shown.stack:
-            frame.filename = place_name(frame.filename)
+        shown.stack = _of_user(shown.stack)
         for part in getattr(shown, "exceptions", None) or ():
-            _rename(part)
+            _for_people(part)
         shown = shown.__cause__ or shown.__context__
 
 
-def _first_of_user(trace: TracebackType | None) -> TracebackType | None:
-    """Skip the frames of the workbench at the top; they say nothing about the user's code."""
-    at = trace
-    while at is not None and str(at.tb_frame.f_globals.get("__name__", "")).startswith("workbench.runtime."):
-        at = at.tb_next
-    return at if at is not None else trace
+def _of_user(stack: traceback.StackSummary) -> traceback.StackSummary:
+    """The frames that say something about the user's code; all where there are none but the workbench's own."""
+    found = traceback.StackSummary(f for f in stack if not f.filename.startswith(PACKAGE)) or stack
+    for frame in found:
+        frame.filename = place_name(frame.filename)
+    return found
 
 
 def _clip(text: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+PACKAGE: Final = str(Path(__file__).parents[1] / "_").removesuffix("_")
+"""What the paths of the workbench's own source files begin with."""
 name_file: Final[list[Callable[[str], str | None]]] = []
 """Who may give a file a better name; the notebook extension adds itself here."""
 

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any
 
-from workbench.errors import NotInAgentError
+from workbench.errors import NotInAgentError, WorkbenchError
 from workbench.runtime.answer import HEARTBEAT_SECONDS
 from workbench.runtime.current import current
 
@@ -113,6 +113,8 @@ async def outside(future: "Future[Any]") -> Any:
     handle = loop.call_later(HEARTBEAT_SECONDS, beat)
     try:
         return await waiting
+    except WorkbenchError as error:
+        raise error.with_traceback(None)  # noqa: B904 - the same error, without the session's frames
     finally:
         handle.cancel()
 

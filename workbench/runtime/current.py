@@ -7,7 +7,7 @@ set around each run and empty otherwise, also in the threads and tasks that step
 import asyncio
 import sys
 import threading
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Final
 
 from workbench.errors import NotInAgentError
@@ -109,7 +109,22 @@ def line_of(frame: FrameType | None) -> str:
 
 def _place_of(frame: FrameType) -> str:
     """How a frame's file is called in places; empty for code that is not the user's."""
+    return place_name(frame.f_code.co_filename) if _is_users(frame) else ""
+
+
+def _is_users(frame: FrameType) -> bool:
     module = str(frame.f_globals.get("__name__", ""))
-    if module.partition(".")[0] in _SKIPPED and not module.startswith("workbench.bench"):
-        return ""
-    return place_name(frame.f_code.co_filename)
+    return module.partition(".")[0] not in _SKIPPED or module.startswith("workbench.bench")
+
+
+def users_part(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback with the frames of the user's code only; None when there are none."""
+    frames: list[TracebackType] = []
+    while trace is not None:
+        if _is_users(trace.tb_frame):
+            frames.append(trace)
+        trace = trace.tb_next
+    found: TracebackType | None = None
+    for at in reversed(frames):
+        found = TracebackType(found, at.tb_frame, at.tb_lasti, at.tb_lineno)
+    return found

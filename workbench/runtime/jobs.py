@@ -87,6 +87,7 @@ async def fan_out(
         AgentTypeError: the function or an option does not fit.
         EncodingError: an item cannot be copied.
     """
+    __tracebackhide__ = True  # IPython leaves this frame out of what it shows
     body = _body(fn_or_method)
     listed = list(items)
     if on_error not in ("raise", "collect"):

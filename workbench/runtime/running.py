@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
+from workbench.errors import WorkbenchError
 from workbench.runtime import nesting
 from workbench.runtime.awaiting import Awaiting
-from workbench.runtime.current import refuse_blocking
+from workbench.runtime.current import refuse_blocking, users_part
 
 
 def run(awaitable: Awaitable[Any], timeout: float | None = None) -> Any:
@@ -22,6 +23,14 @@ def run(awaitable: Awaitable[Any], timeout: float | None = None) -> Any:
     """
     __tracebackhide__ = True
     refuse_blocking("wb.run", "write await, or .blocking(...) in a plain def method")
+    try:
+        return _run(awaitable, timeout)
+    except WorkbenchError as error:  # its text says what happened, and the loops that it came through say nothing
+        raise error.with_traceback(users_part(error.__traceback__))  # noqa: B904 - the same error
+
+
+def _run(awaitable: Awaitable[Any], timeout: float | None) -> Any:
+    __tracebackhide__ = True
     if isinstance(awaitable, Awaiting):
         limits = [limit for limit in (timeout, awaitable.timeout) if limit is not None]
         return wait(awaitable.submit(), min(limits, default=None))

@@ -128,5 +128,6 @@ async def show(awaitable: Awaitable[Any]) -> Any:
     Raises:
         what the awaitable raises; the picture stays.
     """
+    __tracebackhide__ = True  # IPython leaves this frame out of what it shows
     with trace():
         return await awaitable
