@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,37 @@ def test_a_named_job_is_done_once(session: wb.Session) -> None:
     assert calls == [1, 2, 1, 2, 3]
 
 
+def test_the_recorded_error_of_a_named_job_says_so(session: wb.Session) -> None:
+    """A job that failed fails with the same error when it is joined, with a note how to run it anew; in agents too."""
+    calls: list[int] = []
+
+    def work(item: int) -> int:
+        calls.append(item)
+        raise ValueError(item)
+
+    @wb.agent
+    class Boss:
+        async def go(self) -> None:
+            await wb.fan_out(work, [1], name="failing")
+
+    def fail(*, again: bool = False) -> wb.InvocationError:
+        with pytest.raises(wb.InvocationError) as raised:
+            wb.run(wb.fan_out(work, [1], name="failing", again=again))
+        return raised.value
+
+    assert not hasattr(fail(), "__notes__")
+    joined = fail()
+    assert isinstance(joined, ValueError)
+    [note] = joined.__notes__
+    assert note.startswith('The job work("failing") was run before')
+    assert "again=True" in note
+    assert calls == [1]
+    with pytest.raises(wb.InvocationError, match=re.escape(note)):
+        wb.run(Boss.get().go())
+    assert not hasattr(fail(again=True), "__notes__")
+    assert calls == [1, 1]
+
+
 def test_two_callers_join_one_job(session: wb.Session) -> None:
     """A named job that runs is joined by a second call, not begun twice."""
     promise = wb.create_promise()
@@ -299,6 +331,8 @@ def test_results_of_a_job_are_a_value() -> None:
         (measure, {"limit": 0}, "limit"),
         (measure, {"limit": True}, "limit"),
         (measure, {"on_error": "ignore"}, "on_error"),
+        (measure, {"name": ""}, "name=''"),
+        (measure, {"name": 3}, "name=3"),
         (3, {}, "no function"),
         (lambda: 1, {}, "one item"),
         (int, {}, "function"),

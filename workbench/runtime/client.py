@@ -210,7 +210,7 @@ class Method:
         """
         for name, text in (("key", key), ("label", label)):
             if text is not None:
-                _check_text(name, text)
+                check_text(name, text)
         if timeout is not None:
             _check_timeout(timeout)
         return Method(
@@ -236,7 +236,12 @@ class Method:
         return printable(f"<method {self._agent_id}.{self._method.name}>")
 
 
-def _check_text(name: str, text: object) -> None:
+def check_text(name: str, text: object) -> None:
+    """Refuse what cannot name anything.
+
+    Raises:
+        AgentTypeError: it is no text, or empty, or half of a surrogate pair.
+    """
     if not isinstance(text, str) or not text or any("\ud800" <= c <= "\udfff" for c in text):
         raise AgentTypeError(
             f"{name}={text!r:.80}", f"a {name} is text that is not empty", f"pass a string, as {name}='nightly'"

@@ -21,7 +21,7 @@ from workbench.model.codec import decode, encode
 from workbench.model.failure import Failure, exception_of, failure_of
 from workbench.model.fan_out_results import FanOutResults
 from workbench.runtime.agent import new_phantom_id
-from workbench.runtime.client import Client, Method
+from workbench.runtime.client import Client, Method, check_text
 from workbench.runtime.current import current
 from workbench.runtime.joins import bounded, check_limit
 from workbench.runtime.opening import default_session
@@ -93,18 +93,20 @@ async def fan_out(
     if on_error not in ("raise", "collect"):
         raise AgentTypeError(f"on_error={on_error!r}", "errors are raised or collected", 'pass "raise" or "collect"')
     check_limit(limit, "at least one child must be at work")
+    if name is not None:
+        check_text("name", name)
     encode(listed, body.takes, "items")
     job_type = _job_type(body)
     job_id = job_type.agent_id((name or UNNAMED, *body.client), {})
     if name is None:
         job_id = job_id.with_phantom(new_phantom_id())
-    key = FIRST_RUN if name is None else _key(job_id, listed, body, again=again)
+    key, note = (FIRST_RUN, "") if name is None else _key(job_id, listed, body, again=again)
     call = Client(job_type, job_id).run.with_options(key=key, label=name or body.title)(
         listed, limit, on_error == "collect"
     )
     if current.instance is not None:
         current.instance.host.bind_job(job_id.text, job_type)
-        return _results(listed, await call)
+        return _results(listed, await call, note)
     thread = default_session().thread
     thread.enter(lambda: thread.engine.bind_job(job_id.text, job_type))
     finishers = [
@@ -112,7 +114,7 @@ async def fan_out(
     ]
     error: BaseException | None = None
     try:
-        return _results(listed, await call)
+        return _results(listed, await call, note)
     except BaseException as raised:
         error = raised
         raise
@@ -121,10 +123,12 @@ async def fan_out(
             finish(error)
 
 
-def _results(items: list[Any], outcomes: list[Any]) -> FanOutResults:
-    """What the job returned, with its errors made exceptions again; a single one under `raised` is raised."""
+def _results(items: list[Any], outcomes: list[Any], note: str) -> FanOutResults:
+    """What the job returned, with its errors made exceptions again; a single one under `raised` is, with the note."""
     found = [o[0] if len(o) == 1 else exception_of(_failure(o[1])) for o in outcomes]
     if len(outcomes) == 1 and len(outcomes[0]) == 3:  # noqa: PLR2004 - [None, failure, "raised"]: the job ended early
+        if note:
+            found[0].add_note(note)
         raise found[0]
     return FanOutResults(items, found)
 
@@ -139,15 +143,15 @@ def _fields(failure: Failure) -> list[Any]:
     return [f.agent_id, f.method, f.error_type, f.message, f.traceback, f.fields, [_fields(p) for p in f.parts], f.base]
 
 
-def _key(job_id: AgentId, items: list[Any], body: "_Body", *, again: bool) -> str:
-    """The key of the run to join or to begin; the newest run counts."""
+def _key(job_id: AgentId, items: list[Any], body: "_Body", *, again: bool) -> tuple[str, str]:
+    """The key of the run to join or to begin, and what to say of its error if it is joined; the newest run counts."""
     found = _newest_run(job_id.text)
     if found is None:
-        return FIRST_RUN
+        return FIRST_RUN, ""
     key, args = found
     number = int(key.rpartition("-")[2])
     if again:
-        return f"run-{number + 1}"
+        return f"run-{number + 1}", ""
     then: Any = decode(args, body.takes)
     if encode(then[0], body.takes) != encode(items, body.takes):
         raise JobConflictError(
@@ -155,7 +159,7 @@ def _key(job_id: AgentId, items: list[Any], body: "_Body", *, again: bool) -> st
             "a named job is done once",
             "run it anew with again=True (--again), or give it another name",
         )
-    return key
+    return key, f"The job {job_id} was run before: this is its recorded outcome. Run it anew with again=True (--again)."
 
 
 def _newest_run(job_id: str) -> tuple[str, bytes] | None:
