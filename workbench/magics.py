@@ -47,7 +47,8 @@ _CHOICES: Final = {
 _OF_AN_AGENT: Final = ("oplog", "why")
 """Magics whose first word is an agent's id."""
 _LINES: Final = ("workbench", "agents", "promises", "forks", "timeline", "oplog", "why", "crash")
-_FIRST_OPTION: Final = re.compile(r"\s--(?:limit|into|on-error|name|again)\b")
+_FIRST_OPTION: Final = re.compile(r"\s--(?=[^\W\d])")
+"""Where the options of a `%%fanout` line may begin, known ones or not."""
 _OPENED: Final = re.compile(r"""(--[\w-]+=)?(["'])""")
 """Where a value in quotes begins."""
 _WORD: Final = re.compile(r"\S+")
@@ -282,7 +283,10 @@ def _parsed(magic: Callable[..., Any], line: str) -> Any:
     surplus = [*(getattr(args, "job", None) or ()), *surplus]  # a job stands before the options, and was taken off
     if surplus:
         name = magic.__name__
+        options = [word for word in _OPTIONS.get(name, ()) if word.startswith("--")]
         do = "put a value that has spaces in quotes" if name in _OPTIONS else f"write %{name} alone"
+        if options and any(word.startswith("-") for word in surplus):
+            do = f"the options are {', '.join(options)}"
         message = f"{' '.join(surplus)!r:.80} is too much; {do}"
         raise UsageError(message)
     return args

@@ -31,6 +31,7 @@ from workbench.views.tables import Table
         ("x in [y for y in ys if y in zs] --again", ("x", "[y for y in ys if y in zs]", "--again")),
         ("  x   in   {1, 2}  ", ("x", "{1, 2}", "")),
         ("x in a - -b --name n", ("x", "a - -b", "--name n")),
+        ('x in f("a --b", [c --d]) --2 --frob 3', ("x", 'f("a --b", [c --d]) --2', "--frob 3")),
     ],
 )
 def test_a_fanout_line_is_split(line: str, parts: tuple[str, str, str]) -> None:
@@ -243,7 +244,9 @@ def test_a_fanouts_error_names_its_cell_and_line(session: wb.Session, shell: Any
     [
         ("--name nightly eu", "'eu' is too much"),
         ("--limit 2 eu --name us", "'eu' is too much"),
-        ("--again --nam eu --more", "'--more' is too much"),
+        ("--again --nam eu --more", "'--more' is too much; the options are --limit, --into,"),
+        ("--frob", "'--frob' is too much; the options are"),
+        ("--frob 3 --limit 2", "'3 --frob' is too much; the options are"),
         ("--into 1a", "--into 1a: not a variable's name"),
         ("--into class", "--into class: not a variable's name"),
     ],
