@@ -361,6 +361,28 @@ def test_wrong_calls_are_refused_where_they_are_written(session: wb.Session) -> 
     assert wb.run(client.wrong()) == "AgentTypeError"
 
 
+def test_a_method_that_is_awaited_uncalled(session: wb.Session) -> None:
+    """The parentheses forgotten: in cells, in agents and in joins it is a `TypeError` that says to call the method."""
+
+    @wb.agent
+    class Forgets:
+        async def once(self) -> None:
+            await Raiser.get().count
+
+        async def joined(self) -> None:
+            await wb.join([Raiser.get().count])
+
+    async def cell() -> None:
+        await Raiser.get().count
+
+    with writes_nothing(session), pytest.raises(TypeError, match=r"Write await client\.count\(\.\.\.\)"):
+        wb.run(cell())
+    with pytest.raises(TypeError, match=r"Write await client\.count\(\.\.\.\)"):
+        wb.run(Forgets.get().once())
+    with pytest.raises(TypeError, match="is a Method, not a call"):
+        wb.run(Forgets.get().joined())
+
+
 def test_errors_of_ours_travel_as_themselves(session: wb.Session) -> None:
     """An error of the workbench that leaves a method keeps its class and its fields, also one made with odd fields."""
 

@@ -9,7 +9,7 @@ import contextvars
 import math
 from concurrent.futures import Future
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from workbench.core.ephemeral import keyed_phantom
@@ -143,6 +143,19 @@ class Method:
         target = self._target()
         return Call(
             target, self._method, self._request(target, args, kwargs, awaited=True), calling_line(), self._timeout
+        )
+
+    def __await__(self) -> NoReturn:
+        """Refused: a method is called first.
+
+        Raises:
+            AgentTypeError: always.
+        """
+        name = self._method.name
+        raise AgentTypeError(
+            f"await of {self._agent_id}.{name}",
+            "it is a method that was not called",
+            f"write await client.{name}(...), with its arguments or empty parentheses",
         )
 
     def trigger(self, *args: Any, **kwargs: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.errors import AgentTypeError, RaceError
 from workbench.runtime.awaiting import Awaiting
+from workbench.runtime.client import Method
 from workbench.runtime.current import current
 from workbench.runtime.pending import Pending, Together
 
@@ -197,7 +198,7 @@ def _begin(calls: Iterable[Awaitable[Any]]) -> "list[asyncio.Future[Any]]":
     """Begin all, in order; what cannot be awaited is refused before the first begins."""
     listed = list(calls)
     for number, call in enumerate(listed):
-        if not isinstance(call, Awaiting) and not inspect.isawaitable(call):
+        if isinstance(call, Method) or (not isinstance(call, Awaiting) and not inspect.isawaitable(call)):
             raise AgentTypeError(
                 f"item {number} is a {type(call).__name__}, not a call",
                 "only what can be awaited can be joined",
