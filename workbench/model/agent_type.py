@@ -101,7 +101,7 @@ class AgentType:
     """
 
     __slots__ = (
-        "cls", "code", "ephemeral", "hints", "job", "known_state", "methods", "name", "needs", "parameters",
+        "cls", "code", "ephemeral", "hints", "init", "job", "known_state", "methods", "name", "needs", "parameters",
         "signature", "snapshot_every", "source",
     )  # fmt: skip
 
@@ -120,9 +120,9 @@ class AgentType:
         self.code = self.source = ""  # set for a class that was written as such, see `source`
         self.methods = _methods(cls, self.name, names)
         init: Callable[..., Any] = cls.__init__  # type: ignore[misc] # this very class is asked
+        self.init = init
         plain = init is object.__init__
-        full = inspect.Signature() if plain else inspect.signature(init)
-        self.signature = full if plain else full.replace(parameters=list(full.parameters.values())[1:])
+        self.signature = _constructor(init)
         for parameter in self.signature.parameters.values():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
                 raise AgentTypeError(
@@ -139,9 +139,11 @@ class AgentType:
         """The id for constructor arguments; defaults are filled in, values brought to their annotated type.
 
         Raises:
-            AgentTypeError: they do not fit the constructor.
+            AgentTypeError: they do not fit the constructor, or the class has got another one.
             AgentIdError: one of them has no canonical text.
         """
+        if self.cls.__init__ is not self.init:  # type: ignore[misc] # this very class is asked
+            self._check_constructor()
         if kwargs or len(args) != self.parameters:
             try:
                 bound = self.signature.bind(*args, **kwargs)
@@ -159,10 +161,30 @@ class AgentType:
         )
         return AgentId(self.name, values)
 
+    def _check_constructor(self) -> None:
+        """Refuse a class whose constructor was made after it became an agent: ids would not say what it takes."""
+        if _constructor(self.cls.__init__) != self.signature:  # type: ignore[misc] # this very class is asked
+            raise AgentTypeError(
+                f"{self.name} got its constructor after @wb.agent",
+                "a decorator above it, as @dataclass, made one, and the agents' ids follow the one before",
+                "write @wb.agent above all other decorators",
+            )
+
     def construct(self, agent_id: AgentId) -> object:
-        """Run the constructor with the parameters of an id, in their annotated types."""
-        values = [_from_json(v, need) for v, need in zip(agent_id.parameters, self.needs, strict=True)]
-        return self.cls(*values)
+        """Run the constructor with the parameters of an id, in their annotated types.
+
+        Raises:
+            AgentTypeError: the id is from a time when the constructor took others.
+        """
+        given = len(agent_id.parameters)
+        needed = sum(p.default is p.empty for p in self.signature.parameters.values())
+        if not needed <= given <= self.parameters:
+            raise AgentTypeError(
+                f"{agent_id} cannot be constructed",
+                f"it is from a time when {self.name} took other parameters than {self.signature}",
+                "give a new parameter a default, or take back one that was removed; or delete the agent",
+            )
+        return self.cls(*(_from_json(v, need) for v, need in zip(agent_id.parameters, self.needs, strict=False)))
 
     def method(self, name: str) -> MethodType:
         """A method by name.
@@ -178,6 +200,14 @@ class AgentType:
                 f"it has {', '.join(sorted(self.methods)) or 'none'}",
                 "check the spelling, or run the cell that defines the class again",
             ) from None
+
+
+def _constructor(init: Callable[..., Any]) -> inspect.Signature:
+    """What a constructor takes beside `self`."""
+    if init is object.__init__:
+        return inspect.Signature()
+    full = inspect.signature(init)
+    return full.replace(parameters=list(full.parameters.values())[1:])
 
 
 def _methods(cls: type, name: str, names: Mapping[str, Any]) -> dict[str, MethodType]:

@@ -1,6 +1,7 @@
 """What is read off an agent class: methods, parameters, their text and their types back."""
 
 import enum
+import functools
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from workbench.errors import AgentIdError, AgentTypeError, UnknownAgentError
+from workbench.ids import AgentId
 from workbench.model.agent_type import AgentType, Registry
 
 
@@ -43,6 +45,33 @@ def test_parameters_round_trip_through_the_id() -> None:
     made: Any = shelf_type.construct(type(agent_id).parse(agent_id.text))
     assert made.values == (box, "s", Path("x/y"), 1.0, (1, 2))
     assert isinstance(made.values[0], Box)
+
+
+def test_an_id_from_before_a_parameter_was_added() -> None:
+    """An id with fewer parameters is constructed where the others have defaults; one that does not fit is refused."""
+    made: Any = AgentType(Shelf).construct(AgentId.parse("Shelf(1)"))
+    assert made.values == (1, "s", None, 1.0, (1, 2))
+    for text in ("Shelf()", "Shelf(1,2,3,4,5,6)"):
+        with pytest.raises(AgentTypeError, match=r"took other parameters than \(box: .* or delete the agent"):
+            AgentType(Shelf).construct(AgentId.parse(text))
+
+
+def test_a_constructor_made_after_the_agent_is_refused() -> None:
+    """A decorator above `@wb.agent` that gives the class another constructor is told so; an equal one does no harm."""
+
+    class Late:
+        x: int
+
+    class Early:
+        def __init__(self, x: int) -> None: ...
+
+    late = AgentType(Late)
+    dataclass(Late)
+    with pytest.raises(AgentTypeError, match=r"Write @wb\.agent above all other decorators"):
+        late.agent_id((3,), {})
+    early = AgentType(Early)
+    Early.__init__ = functools.partialmethod(Early.__init__)  # type: ignore[assignment, method-assign]
+    assert early.agent_id((3,), {}).text == "Early(3)"
 
 
 @pytest.mark.parametrize(
