@@ -42,9 +42,10 @@ Beside it stands one warning, `DeterminismWarning`: nothing has gone wrong yet.
 """
 
 import builtins
+import contextlib
 import operator
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from workbench.signs import printable
 
@@ -260,7 +261,8 @@ class StoreReadOnlyError(StoreError):
 class InvocationError(WorkbenchError):
     """A method of an agent raised.
 
-    When the original is (or extends) a built-in exception, this is an instance of that class too.
+    When the original is (or extends) a built-in exception, this is an instance of that class too, with its `args` (and
+    `errno` and the like) where those are values that agents can exchange.
 
     Attributes:
         agent_id: text of the agent whose method raised.
@@ -294,7 +296,8 @@ class InvocationError(WorkbenchError):
 
     def __reduce__(self) -> tuple[object, ...]:
         parts = self.exceptions if isinstance(self, BaseExceptionGroup) else ()
-        return invocation_error, (*self.args[:5], parts, self.base)
+        told = (self.agent_id, self.method, self.error_type, self.message, self.remote_traceback)
+        return invocation_error, (*told, parts, self.base, built_in_args(self) if self.base else None)
 
 
 _PLAIN: Final = frozenset({"Exception", "StopIteration"})
@@ -310,10 +313,12 @@ def invocation_error(
     remote_traceback: str = "",
     parts: tuple[Exception, ...] = (),
     base: str = "",
+    args: tuple[object, ...] | None = None,
 ) -> InvocationError:
     """Build the error for a method that raised; `except ValueError` catches it when the original was one.
 
-    `parts` are the members when the original was an `ExceptionGroup`; `base` names its nearest built-in class.
+    `parts` are the members when the original was an `ExceptionGroup`; `base` names its nearest built-in class, and
+    `args` are what that class was made of: the message where they are not known.
     """
     base = base or error_type
     original = getattr(builtins, base, None)
@@ -336,9 +341,19 @@ def invocation_error(
     error = original.__new__(cls)
     InvocationError.__init__(error, agent_id, method, error_type, message, remote_traceback)
     error.base = base
+    error.args = (message,)
+    with contextlib.suppress(TypeError, ValueError, OverflowError):  # a built-in class that is made of something else
+        original.__init__(error, *(args if args is not None else (message,)))
     if isinstance(error, SyntaxError):
         error.msg = str(error)  # tracebacks show this instead of the text
     return error
+
+
+def built_in_args(error: BaseException) -> tuple[object, ...]:
+    """What the nearest built-in class of an exception is made of: its `args`, and a file's name and the like."""
+    nearest: Any = next(c for c in type(error).__mro__ if getattr(builtins, c.__name__, None) is c)
+    args: tuple[object, ...] = nearest.__reduce__(error)[1]
+    return args
 
 
 class InvocationGroupError(InvocationError, ExceptionGroup[Exception]):

@@ -152,6 +152,63 @@ def test_the_message_says_agent_method_type_and_text(session: wb.Session) -> Non
     assert "workbench/runtime" not in error.remote_traceback
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("k"),
+        KeyError(("k", 3), None),
+        FileNotFoundError(2, "no such file", "a.txt"),
+        OSError("one"),
+        ValueError(),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
+        SyntaxError("bad", ("a.py", 3, 1, "a b", 3, 2)),
+        LookupError({1, 2}, "\ud800"),
+        OwnValueError(7),
+    ],
+    ids=repr,
+)
+def test_a_built_in_error_keeps_its_args(session: wb.Session, error: Exception) -> None:
+    """What an error was made of arrives at its caller, with a file's name and the like, over hops, jobs and pickle."""
+
+    @wb.agent
+    class Throws:
+        def now(self) -> None:
+            raise error
+
+        async def passed(self) -> None:
+            await Throws.new_phantom().now()
+
+        async def job(self) -> None:
+            await wb.fan_out(throw, [1])
+
+    async def throw(item: int) -> None:
+        await Throws.new_phantom().now()
+
+    calls = (Throws.get().now(), Throws.get().passed(), Throws.get().job(), wb.fan_out(throw, [1]))
+    for call in calls:
+        with pytest.raises(wb.InvocationError) as raised:
+            wb.run(call, PATIENCE)
+        for caught in (raised.value, pickle.loads(pickle.dumps(raised.value))):  # noqa: S301
+            assert caught.args == error.args
+            for name in ("errno", "strerror", "filename", "filename2", "start", "end", "object", "lineno", "text"):
+                assert getattr(caught, name, None) == getattr(error, name, None), name
+
+
+def test_args_that_cannot_be_copied_are_the_text(session: wb.Session) -> None:
+    """An error made of what agents cannot exchange, or of too much, has its text alone."""
+
+    @wb.agent
+    class Throws:
+        def now(self, big: bool) -> None:  # noqa: FBT001
+            raise ValueError(*(["x" * 1_000_000, 1] if big else [object(), 1]))
+
+    for big in (False, True):
+        with pytest.raises(ValueError, match="1") as raised:
+            wb.run(Throws.get().now(big))
+        assert isinstance(raised.value, wb.InvocationError)
+        assert raised.value.args == (raised.value.message,)
+
+
 def test_an_own_class_is_told_by_name(session: wb.Session) -> None:
     """An own class is named in `error_type`; one that is built on a built-in class is caught by that one."""
     with pytest.raises(wb.InvocationError) as raised:

@@ -81,7 +81,7 @@ class Whole:
         try:
             await wb.try_join([Part.get(k).fail() if k % 2 else Part.get(k).work(6) for k in range(n)])
         except ValueError as error:
-            return str(error.args[3])
+            return str(error.message)
         return "none"
 
     async def bounded(self, n: int) -> list[int]:

@@ -112,7 +112,7 @@ class Joins:
         try:
             await wb.join(calls)
         except ExceptionGroup as group:
-            return [str(e.args[3]) for e in group.exceptions]
+            return [str(e.message) for e in group.exceptions]
         return []
 
     async def join_shared(self) -> list[Any]:
@@ -137,7 +137,7 @@ class Joins:
         try:
             await wb.try_join(calls)
         except ValueError as error:
-            return [self.rounds, type(error).__name__, error.args[3]]
+            return [self.rounds, type(error).__name__, error.message]
         return []
 
     async def race(self) -> list[int]:
@@ -154,7 +154,7 @@ class Joins:
         try:
             await wb.race_ok([Child.get("raceko", 0).fail("x", 2), Child.get("raceko", 1).fail("y", 1)])
         except ExceptionGroup as group:
-            return [won, [e.args[3] for e in group.exceptions]]
+            return [won, [e.message for e in group.exceptions]]
         return [won]
 
     async def as_completed(self) -> list[Any]:
@@ -165,7 +165,7 @@ class Joins:
             async for x in mixed:
                 got.append(x)  # noqa: PERF401 - what came before the error counts
         except ValueError as error:
-            got.append(error.args[3])
+            got.append(error.message)
         got.append(await anext(mixed))
         return got
 
@@ -385,7 +385,7 @@ class Promiser:
             Child.get("blocking").fail.blocking("thrown", 1)
         except ValueError as error:
             self.got.append("caught")
-            return [error.args[3], *map(str, self.got[-1:])]
+            return [error.message, *map(str, self.got[-1:])]
         return []
 
 
@@ -478,7 +478,7 @@ class Mixed:
         try:
             await wb.step(burst, 6)
         except RuntimeError as error:
-            self.log.append(str(error.args[3]))
+            self.log.append(str(error.message))
         both = await wb.join([wb.step(double, 7), wb.step(double_later, 8)])
         return [a, b, self.log, both]
 

@@ -202,7 +202,7 @@ class Journey:
         try:
             await wb.fallible_transaction(self._book)
         except LookupError as error:
-            return [error.args[3], str(self.rounds)]
+            return [error.message, str(self.rounds)]
         return []
 
     async def until_done(self) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from workbench import errors
+from workbench.model.codec import decode, encode
 from workbench.model.depth import malformed
 from workbench.model.places import PACKAGE, place_name
 
@@ -60,6 +61,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
         fields: constructor fields when it is one of the workbench's own errors.
         parts: members when it is an `ExceptionGroup`.
         base: name of the built-in class that it is or extends, the nearest one.
+        args: what that class was made of, encoded; empty where that is its text, or cannot be copied.
     """
 
     agent_id: str
@@ -70,6 +72,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     fields: list[object] | None = None
     parts: "list[Failure]" = []
     base: str = ""
+    args: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -114,7 +117,9 @@ def failure_of(error: BaseException, agent_id: str, method: str) -> Failure:
         parts = [_part_of(part, agent_id, method) for part in error.exceptions]
         if not isinstance(error, errors.InvocationError):
             text = _clip(error.message)
-    return Failure(agent_id, method, kind, text, trace, fields, parts, _base_of(error))
+    base = _base_of(error)
+    args = b"" if own or parts or base in ("", "Exception") else _args_of(error, text)
+    return Failure(agent_id, method, kind, text, trace, fields, parts, base, args)
 
 
 def exception_of(failure: Failure, depth: int = 0) -> Exception:
@@ -126,8 +131,9 @@ def exception_of(failure: Failure, depth: int = 0) -> Exception:
             error.add_note(failure.traceback)
         return error
     parts = tuple(exception_of(part, depth + 1) for part in failure.parts) if depth < MAX_GROUPS else ()
+    f = failure
     return errors.invocation_error(
-        failure.agent_id, failure.method, failure.error_type, failure.message, failure.traceback, parts, failure.base
+        f.agent_id, f.method, f.error_type, f.message, f.traceback, parts, f.base, _args_from(f.args)
     )
 
 
@@ -154,6 +160,25 @@ def _base_of(error: BaseException) -> str:
     return name
 
 
+def _args_of(error: BaseException, text: str) -> bytes:
+    """What an exception's built-in class was made of, if others than its text and if agents can exchange it."""
+    try:
+        args = errors.built_in_args(error)
+        data = b"" if args == (text,) else encode(args)
+    except Exception:  # noqa: BLE001 - any object may be among them
+        return b""
+    return data if len(data) <= MAX_TEXT else b""
+
+
+def _args_from(data: bytes) -> tuple[object, ...] | None:
+    """What `_args_of` encoded; None where there is nothing, or nothing that can be read."""
+    try:
+        args = decode(data) if data else None
+    except errors.DecodingError:
+        return None
+    return args if isinstance(args, tuple) else None
+
+
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
@@ -171,7 +196,7 @@ def _format(error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> str:
-    """Where one of our own errors was raised first; its text says the rest."""
+    """Where one of our own errors was raised first, in the user's code; its text says the rest."""
     notes = getattr(error, "__notes__", None)
     if notes:
         return str(notes[0])

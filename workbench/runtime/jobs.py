@@ -134,13 +134,14 @@ def _results(items: list[Any], outcomes: list[Any], note: str) -> FanOutResults:
 
 
 def _failure(fields: list[Any]) -> Failure:
-    agent_id, method, kind, message, trace, own, parts, base = fields
-    return Failure(agent_id, method, kind, message, trace, own, [_failure(p) for p in parts], base)
+    agent_id, method, kind, message, trace, own, parts, base, *rest = fields
+    return Failure(agent_id, method, kind, message, trace, own, [_failure(p) for p in parts], base, *rest)
 
 
 def _fields(failure: Failure) -> list[Any]:
     f = failure
-    return [f.agent_id, f.method, f.error_type, f.message, f.traceback, f.fields, [_fields(p) for p in f.parts], f.base]
+    parts = [_fields(p) for p in f.parts]
+    return [f.agent_id, f.method, f.error_type, f.message, f.traceback, f.fields, parts, f.base, f.args]
 
 
 def _key(job_id: AgentId, items: list[Any], body: "_Body", *, again: bool) -> tuple[str, str]:
@@ -337,11 +338,8 @@ def _as_failure(error: Exception, type_name: str) -> Failure:
     """What a child raised, as the child told it: the job that passes it on adds nothing."""
     if not isinstance(error, InvocationError):
         return failure_of(error, type_name, "run")
-    if isinstance(error, ExceptionGroup):
-        return replace(failure_of(error, type_name, "run"), agent_id=error.agent_id, method=error.method)
-    return Failure(
-        error.agent_id, error.method, error.error_type, error.message, error.remote_traceback, base=error.base
-    )
+    told = failure_of(error, error.agent_id, error.method)
+    return told if isinstance(error, ExceptionGroup) else replace(told, traceback=error.remote_traceback)
 
 
 def label_of(item: Any) -> str:
