@@ -576,7 +576,13 @@ def test_a_remote_traceback_shows_the_users_frames(session: wb.Session) -> None:
             except ValueError as error:
                 raise KeyError from error
 
+        def odd(self) -> object:
+            return object()
+
     client = Tracing.get(1)
+    with pytest.raises(wb.EncodingError) as refused:
+        wb.run(client.odd())
+    assert not hasattr(refused.value, "__notes__")
     calls = {"bounded": client.bounded(), "chained": client.chained(), "job": client.job()}
     calls |= {"__init__": Tracing.get(-1).job(), "limit": client.limit()}
     for name, call in calls.items():

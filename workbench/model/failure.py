@@ -207,15 +207,15 @@ def _frames(error: BaseException) -> str:
 def _for_people(shown: traceback.TracebackException | None) -> None:
     """Leave out the workbench's frames, and call files as people know them, in chained exceptions too."""
     while shown is not None:
-        shown.stack = _of_user(shown.stack)
+        shown.stack = _of_user(shown.stack) or shown.stack
         for part in getattr(shown, "exceptions", None) or ():
             _for_people(part)
         shown = shown.__cause__ or shown.__context__
 
 
 def _of_user(stack: traceback.StackSummary) -> traceback.StackSummary:
-    """The frames that say something about the user's code; all where there are none but the workbench's own."""
-    found = traceback.StackSummary(f for f in stack if not f.filename.startswith(PACKAGE)) or stack
+    """The frames that say something about the user's code."""
+    found = traceback.StackSummary(f for f in stack if not f.filename.startswith(PACKAGE))
     for frame in found:
         frame.filename = place_name(frame.filename)
     return found
