@@ -476,6 +476,27 @@ def test_cancelling_one_of_two_joins_ends_the_other(perform: Callable[..., Any])
 
 
 @program
+async def cancelled_with_words(promise: wb.PromiseId) -> list[str]:
+    calls = [asyncio.ensure_future(Racer.get(i).hold(promise)) for i in range(4)]
+    both = asyncio.ensure_future(wb.join(calls[:2], return_exceptions=True))
+    either = asyncio.ensure_future(wb.race_ok(calls[2:]))
+    await asyncio.sleep(0)
+    for call in calls:
+        call.cancel("no time")
+    told = [str(error) for error in await both]
+    try:
+        await either
+    except BaseExceptionGroup as group:
+        told += [str(error) for error in group.exceptions]
+    return told
+
+
+def test_a_cancelled_call_keeps_its_words(perform: Callable[..., Any]) -> None:
+    """What a call was cancelled with stands in the error in its place, of a join and of a race that nothing won."""
+    assert perform(cancelled_with_words, wb.create_promise()) == ["no time"] * 4
+
+
+@program
 async def shared_iterator(count: int, consumers: int) -> list[Any]:
     iterator = wb.as_completed(runs(*[(0.01 * n, "") for n in range(count)]))
 

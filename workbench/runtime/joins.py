@@ -32,12 +32,11 @@ async def join(calls: Iterable[Awaitable[Any]], *, return_exceptions: bool = Fal
         ExceptionGroup: some failed; its members stand in the order of the calls. Raised after all have ended.
     """
     futures = _begin(calls)
-    outcomes: list[Any]
     if current.instance is not None and all(type(future) is Pending for future in futures):
         await Together(futures, asyncio.get_running_loop())  # type: ignore[arg-type]
-        outcomes = [_outcome(future) for future in futures]
     else:
-        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        await asyncio.gather(*futures, return_exceptions=True)
+    outcomes = [_outcome(future) for future in futures]
     if return_exceptions:
         return outcomes
     failed = [o for o in outcomes if isinstance(o, BaseException)]
@@ -103,7 +102,7 @@ async def race_ok(calls: Iterable[Awaitable[Any]]) -> Any:
                 looked_at += 1
                 if not future.cancelled() and future.exception() is None:
                     return future.result()
-        errors = [asyncio.CancelledError() if f.cancelled() else f.exception() for f in futures]
+        errors = [_error_of(f) for f in futures]
         raise BaseExceptionGroup(f"all {len(futures)} calls failed", [e for e in errors if e is not None])
     finally:
         _cancel(futures)
@@ -219,10 +218,16 @@ def _ends_of(futures: "list[asyncio.Future[Any]]") -> "list[asyncio.Future[Any]]
 
 def _outcome(future: "asyncio.Future[Any]") -> Any:
     """The result, or the error as a value."""
-    if future.cancelled():
-        return asyncio.CancelledError()
-    error = future.exception()
+    error = _error_of(future)
     return future.result() if error is None else error
+
+
+def _error_of(future: "asyncio.Future[Any]") -> BaseException | None:
+    """What a future that is done ended with; where it was cancelled, an error with the text that it was given."""
+    try:
+        return future.exception()
+    except asyncio.CancelledError as error:
+        return error
 
 
 def _cancel(futures: "list[asyncio.Future[Any]]") -> None:
