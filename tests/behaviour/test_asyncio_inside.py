@@ -246,17 +246,23 @@ async def async_context_managers() -> Any:
     return out
 
 
-@program([True, "named", 3])
+@program([True, "named", "a call", "a limited call", 3])
 async def current_task_and_names() -> Any:
     async def inner() -> str:
         task = asyncio.current_task()
         assert task is not None
         return task.get_name()
 
+    async def name_of(task: asyncio.Task[Any]) -> str:
+        await task
+        return task.get_name()
+
     loop = asyncio.get_running_loop()
     return [
         asyncio.current_task() is not None and loop is asyncio.get_event_loop(),
         await asyncio.create_task(inner(), name="named"),
+        await name_of(asyncio.create_task(Child.get(1).work(), name="a call")),
+        await name_of(asyncio.create_task(Child.get(2).work.with_options(timeout=9)(), name="a limited call")),
         len("abc"),
     ]
 

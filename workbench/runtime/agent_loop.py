@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeVarTuple
 
 from workbench.errors import UnsupportedError
 from workbench.runtime.current import line_of_task
+from workbench.runtime.pending import Pending
 
 CLOSE_ATTEMPTS: Final = 10
 """How often a coroutine that is abandoned may await again in its `finally` blocks."""
@@ -224,6 +225,8 @@ class AgentLoop(asyncio.AbstractEventLoop):
         begin = getattr(coro, "begin", None)
         if begin is not None:
             future: asyncio.Future[Any] = begin()
+            if name is not None and isinstance(future, (Pending, AgentTask)):
+                future.set_name(name)
             return future
         task = AgentTask(coro, loop=self, name=name or "agent task", **options)
         task.number = self.next_number()

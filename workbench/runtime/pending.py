@@ -17,9 +17,10 @@ class Owner(Protocol):
 class Pending(asyncio.Future[Any]):
     """The future of an operation that is under way. Cancelling it drops the wait, and records that."""
 
-    __slots__ = ("instance", "known", "op", "together")
+    __slots__ = ("instance", "known", "name", "op", "together")
 
     instance: Owner | None
+    name: str
     op: int
     known: KnownTypes
     together: "Together | None"
@@ -42,11 +43,12 @@ class Pending(asyncio.Future[Any]):
 
     # What TaskGroup and friends ask of a task: a call needs no task of its own.
     def set_name(self, value: object) -> None:
-        """A call has no name; accepted because asyncio names what it takes for a task."""
+        """What to call it: `asyncio.create_task(client.method(), name="eu")`."""
+        self.name = str(value)
 
     def get_name(self) -> str:
-        """What asyncio shows of it."""
-        return f"operation {self.op}"
+        """The name that it was given; else its index in the oplog says which it is."""
+        return getattr(self, "name", f"operation {self.op}")
 
     def cancelling(self) -> int:
         """How often it was cancelled: at most once, as nothing in it can object."""
