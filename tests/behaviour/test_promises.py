@@ -190,6 +190,15 @@ def test_wrong_json_is_an_error_of_the_waiter(session: wb.Session, data: bytes) 
     assert wb.run(wb.await_promise(promise)) == data
 
 
+def test_a_payload_that_is_no_json_says_what_to_do(session: wb.Session) -> None:
+    """The error says whether it is no JSON or of another type, and that `await_promise` gives the bytes."""
+    for data, told in ((b"ready!", r"is no JSON \("), (b'"ready"', r"is no list\[int\] in JSON \(")):
+        promise = wb.create_promise()
+        wb.complete_promise(promise, data)
+        with pytest.raises(wb.DecodingError, match=rf"the promise's payload {told}.* get its bytes with await_promise"):
+            wb.run(wb.await_promise_json(promise, list[int]))
+
+
 @pytest.mark.parametrize("value", [object(), {1j: 2}, lambda: 1], ids=lambda v: type(v).__name__)
 def test_json_that_cannot_be_made_writes_nothing(session: wb.Session, value: object) -> None:
     """A value without a JSON form is refused, and the promise stays pending."""

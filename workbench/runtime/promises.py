@@ -177,7 +177,8 @@ def _from_json(data: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        wanted = getattr(kind, "__name__", str(kind))
+        wanted = f"{kind.__name__ if isinstance(kind, type) else kind} in " * isinstance(error, msgspec.ValidationError)
         raise DecodingError(
-            f"the promise's payload is no {wanted} in JSON ({error})", "complete it with complete_promise_json"
-        ) from error
+            f"the promise's payload is no {wanted}JSON ({error})",
+            "complete it with complete_promise_json, or get its bytes with await_promise",
+        ) from None
