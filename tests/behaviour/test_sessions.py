@@ -48,6 +48,15 @@ def test_a_store_keeps_its_agents(opened: Opener, tmp_path: Path) -> None:
             assert wb.run(Keeper.get().bump()) == n
 
 
+def test_a_path_may_begin_with_the_home_folder(opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` is the user's home folder; where nobody is called so, the store is refused in words."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with opened("~/x.db") as session:
+        assert session.path == str(tmp_path / "x.db")
+    with pytest.raises(wb.StoreError, match="cannot be opened"):
+        wb.start("~nobody-at-all/x.db")
+
+
 def test_memory_keeps_nothing(opened: Opener) -> None:
     """`:memory:` begins anew each time."""
     for _ in range(2):

@@ -47,9 +47,9 @@ def place_of(name: str | os.PathLike[str]) -> Path:
         StoreError: nothing can, or may, lie there.
     """
     try:
-        place = Path(name).resolve()
+        place = Path(name).expanduser().resolve()
         place.with_name(f"{place.name}-journal").exists()  # the longest name of what may lie beside it
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # the last where `~` is nobody's folder
         why = str(getattr(error, "strerror", error))
         raise StoreError(f"the store {os.fspath(name)!r:.80} cannot be opened", why, "name another file") from error
     return place
