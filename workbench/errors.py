@@ -219,7 +219,7 @@ class DivergenceError(WorkbenchError):
 
 
 class JobConflictError(WorkbenchError):
-    """A named job, or a key, was used before for other work."""
+    """A job of this name was run before over other items."""
 
 
 class SessionError(WorkbenchError):

@@ -67,6 +67,15 @@ def test_wrong_arguments(arguments: list[str], complaint: str, capsys: pytest.Ca
     assert complaint in capsys.readouterr().err
 
 
+def test_the_module_is_the_command() -> None:
+    """`python -m workbench` does what the `workbench` command does."""
+    told = subprocess.run([sys.executable, "-m", "workbench", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == wb.__version__
+    wrong = subprocess.run([sys.executable, "-m", "workbench"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert "usage: workbench" in wrong.stderr
+
+
 def test_first_lesson_by_default(checkout: Path) -> None:
     """Without a name, a checkout opens its first lesson, in the folder of the lessons."""
     assert lab.find_target(None) == lab.Target(checkout, LESSON)
