@@ -591,3 +591,22 @@ def test_a_remote_traceback_shows_the_users_frames(session: wb.Session) -> None:
         told = "\n".join([str(raised.value), *getattr(raised.value, "__notes__", ())])
         assert f", in {name}\n" in told
         assert PACKAGE not in told, name
+
+
+@wb.agent
+class Cancelling:
+    """Ends by a cancellation of its own."""
+
+    async def run(self, words: list[str]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel(*words)
+        await asyncio.sleep(1)
+
+
+def test_a_method_that_cancels_itself_keeps_its_words(either: wb.Session) -> None:
+    """Who awaits it hears the words, or what happened where there are none, after a crash too."""
+    for words, told in ((["enough of it"], "enough of it"), ([], "the method was cancelled from inside")):
+        with pytest.raises(wb.InvocationError, match=told):
+            wb.run(Cancelling.get().run(words), PATIENCE)
+        either.simulate_crash()

@@ -271,7 +271,7 @@ class Instance:
         if stalled is not None:
             error = stalled
         elif root.cancelled():
-            error = asyncio.CancelledError("the method was cancelled from inside")
+            error = _cancelled(root)
         else:
             error = root.exception()
             if error is None:
@@ -700,6 +700,16 @@ class Instance:
             self.loop.abandon()
         finally:
             current.instance = outer
+
+
+def _cancelled(root: "asyncio.Future[Any]") -> asyncio.CancelledError:
+    """The error of a method that was cancelled, with the words that it was given."""
+    try:
+        root.exception()
+    except asyncio.CancelledError as error:
+        if error.args:
+            return error
+    return asyncio.CancelledError("the method was cancelled from inside")
 
 
 def _end_in_words(ok: bool, value: bytes) -> str:  # noqa: FBT001
