@@ -11,7 +11,7 @@ outside (somebody who had it began none since), and no agent that has it can go 
 keeps nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from workbench.core.lineage import segments
@@ -20,6 +20,7 @@ from workbench.core.state import State
 from workbench.ids import ROOT_ID
 from workbench.questions.explanation import moment, several
 from workbench.questions.mentions import Mentions, PromiseKey
+from workbench.questions.ways import Ways
 
 _NAMED: Final = 100
 
@@ -111,7 +112,7 @@ class Completions:
         self._state, self._mentions, self._defined = state, mentions, defined
         self._holders: dict[PromiseKey, tuple[Agent, ...]] = {}
         self._open: dict[PromiseKey, bool] = {}
-        self._able: dict[_Node, bool] = {}
+        self._ways: Ways[_Node] = Ways(self._needs)
         self._forks: dict[int, list[int]] | None = None
 
     @property
@@ -124,18 +125,17 @@ class Completions:
 
         Args:
             key: the promise.
-            apart: count agents that go on only when this very promise is completed as stuck. That takes a search for
-                each promise, and does not change whether there is somebody.
+            apart: count agents that go on only when this very promise is completed as stuck. That does not change
+                whether there is somebody.
         """
         busy, idle, stuck, lost = [], [], [], []
         holders = self.holders(key)
-        able = self._able_without(key, holders) if apart else None
         for agent in holders:
             if agent.deleted or agent.failure:
                 lost.append(agent)
             elif agent.current is None and agent.queue is None:
                 idle.append(agent)
-            elif self.can_go_on(agent.uid) if able is None else able[agent.uid]:
+            elif self.can_go_on(agent.uid) and not (apart and self._ways.must_pass(agent.uid, key)):
                 busy.append(agent)
             else:
                 stuck.append(agent)
@@ -215,71 +215,26 @@ class Completions:
 
     def can_go_on(self, uid: int) -> bool:
         """Whether an agent can go on, by itself or by what others can do."""
-        return self._is_able(uid)
+        return self._ways.can_go_on(uid)
 
     def nobody(self, key: PromiseKey) -> bool:
         """Whether nobody alive can complete a promise."""
-        return not self._is_able(key)
+        return not self._ways.can_go_on(key)
 
-    def _is_able(self, node: _Node) -> bool:
-        """Whether an agent can go on, or a promise be completed."""
-        known = self._able.get(node)
-        if known is None:
-            self._work_out([node], self._able, None)
-            known = self._able[node]
-        return known
-
-    def _able_without(self, key: PromiseKey, agents: Iterable[Agent]) -> dict[_Node, bool]:
-        """Who of these could go on if this promise were never completed."""
-        able: dict[_Node, bool] = {}
-        self._work_out([agent.uid for agent in agents], able, key)
-        return able
-
-    def _work_out(self, nodes: list[_Node], able: dict[_Node, bool], never: PromiseKey | None) -> None:
-        """Decide for these and all that they depend on: what is able lends that to what depends on it.
-
-        Args:
-            nodes: agents and promises.
-            able: what is known, and where the answers go.
-            never: a promise that nobody completes.
-        """
-        users: dict[_Node, list[_Node]] = {node: [] for node in nodes}
-        todo, free = list(users), []
-        while todo:
-            one = todo.pop()
-            known = able.get(one)
-            needs = self._needs(one, never) if known is None else None
-            if known or needs is True:
-                free.append(one)
-                continue
-            for other in needs or ():
-                if other not in users:
-                    users[other] = []
-                    todo.append(other)
-                users[other].append(one)
-        while free:
-            one = free.pop()
-            able[one] = True
-            free += users.pop(one, ())
-        for one in users:
-            able.setdefault(one, False)
-
-    def _needs(self, node: _Node, never: PromiseKey | None) -> bool | set[_Node]:
-        """True for what is able by itself, else that of which any one has to be."""
+    def _needs(self, node: _Node) -> set[_Node] | None:
+        """Those of which any one has to be able; None for what is able by itself."""
         if isinstance(node, tuple):
-            if node == never:
-                return set()
-            return self._is_open(node) or {holder.uid for holder in self.holders(node)}
+            return None if self._is_open(node) else {holder.uid for holder in self.holders(node)}
         agent = self._state.agents[node]
         if agent.deleted or agent.failure:
             return set()
         if agent.current is None or not agent.waits or agent.stands or not self._defined(agent):
-            return True
+            return None
         needs: set[_Node] = set()
         for wait in agent.waits.values():
             on = wait.on
             if on.settled or not isinstance(on, Invocation | Promise):
-                return True
+                return None
             if isinstance(on, Promise):
                 needs.add((on.owner, on.index))
             elif on.target in self._state.agents:

@@ -334,6 +334,31 @@ def test_a_long_chain_tells_its_ends() -> None:
     assert [root.partition(" has run")[0] for root in found.roots] == ["step fetch of A999()"]
 
 
+def test_a_chain_of_promises_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a chain of promises no agent and no promise is looked at twice, however long it is."""
+    script = Script()
+    agents = chain(script, 1)
+    for n in range(1, 200):
+        agents.append(script.agent(f"P{n}"))
+        key = agents[-2], script.put(agents[-2], e.PromiseCreated()).index
+        value = encode([pid(script, key)])
+        made = script.put(agents[-2], e.CallMade(agents[-1], f"P{n}()", "m", value, awaited=False))
+        script.put(agents[-1], e.InvocationStarted("m", value), made.seq)
+        script.put(agents[-2], e.PromiseAwaited(*key))
+    script.put(agents[-1], e.TimerSet(1))
+    looked: list[object] = []
+    needs = Completions._needs
+
+    def needed(asked: Completions, node: object, *more: object) -> object:
+        looked.append(node)
+        return needs(asked, node, *more)  # type: ignore[arg-type] # as it was called
+
+    monkeypatch.setattr(Completions, "_needs", needed)
+    found = why(script, agents[0])
+    assert [link.to for link in found.links[:-1]] == [(f"P{n}()",) for n in range(1, 200)]
+    assert len(looked) == len(set(looked)) == len(agents) + len(agents) - 1
+
+
 def test_a_chain_without_end_is_cut() -> None:
     """Beyond five thousand agents a chain is not followed; that is its root then."""
     script = Script()
