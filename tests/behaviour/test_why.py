@@ -606,3 +606,58 @@ def test_a_fork_shares_its_past(session: wb.Session) -> None:
         "arguments",
     ]
     assert f"{twin} is a fork of Splitter(), and shares its past up to index 5" in str(found)
+
+
+def test_a_deleted_fork_answers_for_itself(session: wb.Session) -> None:
+    """A row of a fork that was deleted is told by what the fork did, not by what its source did."""
+
+    @wb.agent
+    class Splitter:
+        async def split(self) -> str:
+            match wb.fork():
+                case wb.Forked():
+                    return f"fork {await Worker.get(2).quick()}"
+            return "original"
+
+    wb.run(Splitter.get().split(), PATIENCE)
+    wb.run(session.at_rest(), PATIENCE)
+    (twin,) = (wb.AgentId.parse(a.agent_id) for a in session.agents() if a.forked_from)
+    assert twin.phantom_id is not None
+    wb.run(Splitter.get_phantom(twin.phantom_id).delete(), PATIENCE)
+    (row,) = (one for one in session.invocations(twin) if one.how == "fork")
+    assert row.deleted
+    assert [link.agent for link in session.why(value_of=row).links[:2]] == [twin.text, "Worker(2)"]
+    assert session.critical_path(row).agent == twin.text
+
+
+def test_an_invocation_without_a_result_tells_why(either: wb.Session, shut: None) -> None:
+    """What was deleted, reverted, withdrawn or refused says so, and only what is under way has not ended."""
+    for n in (1, 2, 3):
+        Worker.get(n).process.trigger(n)
+        Worker.get(n).quick.trigger(n)
+    wb.run(Worker.get(4).quick(), PATIENCE)
+    Worker.get(3).quick.with_options(key="c").trigger()
+    assert either.cancel(Worker.get(3), "c")
+    wb.run(Worker.get(1).delete(), PATIENCE)
+    wb.run(Worker.get(2).revert(invocations=1), PATIENCE)
+    wb.run(Worker.get(4).revert(invocations=1), PATIENCE)
+    until(lambda: [one.state for one in either.invocations("Worker(2)")] == ["failed", "finished"])
+    told = [
+        (one.agent_id, one.method, found.links[0].kind, found.sentences[0].partition(": ")[2].partition(" (")[0])
+        for one in either.invocations()
+        for found in [either.why(value_of=one)]
+    ]
+    assert told == [
+        ("Worker(1)", "process", "ended", "its agent was deleted"),
+        ("Worker(1)", "quick", "ended", "its agent was deleted"),
+        ("Worker(2)", "process", "ended", "its agent was reverted"),
+        ("Worker(2)", "quick", "result", ""),
+        ("Worker(3)", "process", "unfinished", "see session.why('Worker(3)')"),
+        ("Worker(3)", "quick", "unfinished", "see session.why('Worker(3)')"),
+        ("Worker(4)", "quick", "result", ""),
+        ("Worker(3)", "quick", "ended", "it was withdrawn from the queue"),
+    ]
+    (back,) = either.invocations("Worker(4)")
+    assert "its agent was reverted to before it at" in str(either.why(value_of=back))
+    with pytest.raises(wb.UnknownAgentError, match="reverted to before that"):
+        either.why(value_of="Worker(4)")

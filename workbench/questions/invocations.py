@@ -81,6 +81,13 @@ class InvocationInfo(NamedTuple):
         return (self.ended - self.started).total_seconds() if self.ended and self.started else None
 
 
+class Fate(NamedTuple):
+    """How an invocation ended: the `seq` of the entry that ended it, and of a revert that took it back; 0 for none."""
+
+    ended: int
+    reverted: int
+
+
 class _Row(msgspec.Struct, gc=False, eq=False):
     seq: int
     uid: int
@@ -97,7 +104,10 @@ class _Row(msgspec.Struct, gc=False, eq=False):
     started: int = 0
     ended: int = 0
     error: bytes = b""
-    reverted: bool = False
+    by: int = 0
+    """`seq` of its end."""
+    reverted: int = 0
+    """`seq` of the revert that took it back."""
 
 
 class Invocations:
@@ -196,7 +206,7 @@ class Invocations:
                 self._keys.get(entry.agent, {}).pop(row.key, None)
 
     def _end(self, row: _Row, entry: Entry, state: str, error: bytes) -> None:
-        row.state, row.ended, row.error = state, entry.wall, error
+        row.state, row.ended, row.error, row.by = state, entry.wall, error, entry.seq
 
     def _end_all(self, entry: Entry, failure: bytes) -> None:
         """What an agent ran and had accepted fails with it."""
@@ -216,8 +226,8 @@ class Invocations:
 
     def _go_on(self, row: _Row, entry: Entry) -> None:
         """A fork goes on with what its source ran."""
-        own = msgspec.structs.replace(row, uid=entry.agent, how="fork", state="running", ended=0, error=b"")
-        own.reverted = False
+        own = msgspec.structs.replace(row, uid=entry.agent, how="fork")
+        self._reopen(own)
         self._rows.setdefault(entry.agent, {})[own.seq] = own
         self._current[entry.agent] = own
 
@@ -244,18 +254,27 @@ class Invocations:
             if (row.began > facts.seq or (row.ended and not row.began)) and row.seq not in queued:
                 del keys[key]
         for row in self._rows.get(uid, {}).values():
-            row.reverted = row.reverted or row.began > facts.seq
+            row.reverted = row.reverted or entry.seq * (row.began > facts.seq)
         if facts.invocation:
             row = self._known(uid, facts, entry)
             if row.uid != uid:
                 row = msgspec.structs.replace(row, uid=uid, how="fork")
             self._rows.setdefault(uid, {})[row.seq] = self._current[uid] = row
-            row.state, row.ended, row.error, row.reverted = "running", 0, b"", False
+            self._reopen(row)
             if row is not current and row not in keys.values():
                 row.key = None
             elif row.key is not None and uid in self._keys:
                 keys[row.key] = row
         self._failed.pop(uid, None)
+
+    def _reopen(self, row: _Row) -> None:
+        """It is under way again, or in a fork for the first time."""
+        row.state, row.ended, row.error, row.by, row.reverted = "running", 0, b"", 0, 0
+
+    def fate(self, uid: int, seq: int) -> Fate:
+        """How the invocation that an agent accepted with this entry ended there."""
+        row = self._rows.get(uid, {}).get(seq)
+        return Fate(0, 0) if row is None else Fate(row.by, row.reverted)
 
     def rows(self, agent: str | None = None) -> list[InvocationInfo]:
         """All of them, in the order of acceptance, or those of the agents of one id."""
@@ -283,7 +302,7 @@ class Invocations:
             moment(row.ended) if row.ended else None,
             row.how,
             failure_line(row.error) if row.error else "",
-            row.reverted,
+            bool(row.reverted),
             row.uid in self._deleted,
         )
 

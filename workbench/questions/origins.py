@@ -17,7 +17,9 @@ from workbench.model import entries as e
 from workbench.model.entries import Entry
 from workbench.model.failure import Failure
 from workbench.questions.explanation import Link, Why, answer, at_line, duration, elapsed, moment
+from workbench.questions.invocations import Fate
 from workbench.questions.standing import decoded, in_short
+from workbench.questions.window import method_of
 
 FEW: Final = 3
 """So many causes of one kind are told one by one; more are summed up."""
@@ -36,6 +38,13 @@ _CUT_SHORT: Final = {
     e.InvocationCancelled: "it was withdrawn from the queue",
     e.CallMade: "it was refused",
 }
+_ENDS: Final = {
+    "unfinished": "has not ended",
+    "ended": "ended without a result",
+    "result": "was taken back",
+    "raised": "was taken back",
+}
+"""What is told of an invocation that no causes are told of, by kind."""
 
 
 class Reader(Protocol):
@@ -49,6 +58,9 @@ class Reader(Protocol):
 
     def name(self, uid: int) -> str:
         """The text of an agent's id."""
+
+    def fate(self, uid: int, seq: int) -> Fate:
+        """How an invocation of an agent ended of which its oplog does not hold the end."""
 
 
 class _Run(NamedTuple):
@@ -103,7 +115,9 @@ class _Tree:
         mine = [entry for entry in oplog if entry.invocation == run.seq and entry.seq != run.seq]
         started = next((x for x in mine if isinstance(x.body, e.InvocationStarted)), None)
         finished = next((x for x in reversed(mine) if isinstance(x.body, e.InvocationFinished)), None)
-        self.links.append(self._outcome(run, accepted, started, finished))
+        fate = Fate(0, 0) if finished is not None else self._reader.fate(run.uid, run.seq)
+        ended = finished if finished is not None else self._reader.entry(fate.ended)
+        self.links.append(self._outcome(run, accepted, started, ended, self._reader.entry(fate.reverted)))
         if started is None:
             return []
         causes = self._causes(run, mine, finished)
@@ -113,33 +127,37 @@ class _Tree:
             causes.append(self._remembered(run, earlier))
         return causes
 
-    def _outcome(self, run: _Run, accepted: Entry | None, started: Entry | None, finished: Entry | None) -> Link:
+    def _outcome(
+        self, run: _Run, accepted: Entry | None, started: Entry | None, ended: Entry | None, reverted: Entry | None
+    ) -> Link:
         agent = self._reader.name(run.uid)
-        method = started.body.method if started is not None and isinstance(started.body, e.InvocationStarted) else ""
-        if not method and accepted is not None and isinstance(accepted.body, e.CallMade):
-            method = accepted.body.method
-        entries = tuple(x.seq for x in (finished, started, accepted) if x is not None)
-        since = finished.wall if finished is not None else accepted.wall if accepted is not None else 0
-        kind, said = self._said(run, accepted, finished)
+        what = f"{agent}.{method_of(self._reader.entry, run.seq)}"
+        entries = tuple(dict.fromkeys(x.seq for x in (reverted, ended, started, accepted) if x is not None))
+        since = ended.wall if ended is not None else accepted.wall if accepted is not None else 0
+        kind, said = self._said(run, accepted, ended)
+        if reverted is not None and kind != "ended":
+            said += f"; its agent was reverted to before it at {moment(reverted.wall)}"
         if run.alike:
             said += f"; {run.alike:,} more came in like it"
         return Link(
-            agent=agent, kind=kind, what=f"{agent}.{method}", method=method, since=since,
+            agent=agent, kind=kind, what=what, method=what.removeprefix(f"{agent}."), since=since,
             seconds=elapsed(since, self._now), line=accepted.line if accepted is not None else "", entries=entries,
             started=started.seq if started is not None else 0, depth=run.depth, alike=run.alike,
-            text=f"{agent}.{method} {said}", root=kind == "unfinished", end=f"{agent}.{method} has not ended",
+            text=f"{what} {said}", root=started is None or kind == "unfinished", end=f"{what} {_ENDS[kind]}",
         )  # fmt: skip
 
-    def _said(self, run: _Run, accepted: Entry | None, finished: Entry | None) -> tuple[str, str]:
-        if finished is None or not isinstance(finished.body, e.InvocationFinished):
-            agent = self._reader.name(run.uid)
-            return "unfinished", f"has not ended, or was cut short: see session.why({agent!r})"
-        took = "" if accepted is None else f", {duration(elapsed(accepted.wall, finished.wall))} after it was called"
-        if finished.body.ok:
-            return "result", f"returned at {moment(finished.wall)}{took}"
-        failure = decoded(finished.body.value)
+    def _said(self, run: _Run, accepted: Entry | None, ended: Entry | None) -> tuple[str, str]:
+        if ended is None:
+            return "unfinished", f"has not ended: see session.why({self._reader.name(run.uid)!r})"
+        if not isinstance(ended.body, e.InvocationFinished):
+            how = _CUT_SHORT.get(type(ended.body), "it was dropped")
+            return "ended", f"ended without a result at {moment(ended.wall)}: {how}"
+        took = "" if accepted is None else f", {duration(elapsed(accepted.wall, ended.wall))} after it was called"
+        if ended.body.ok:
+            return "result", f"returned at {moment(ended.wall)}{took}"
+        failure = decoded(ended.body.value)
         where = self._first_raised(run, failure)
-        return "raised", f"raised {in_short(failure)}, at {moment(finished.wall)}{took}{where}"
+        return "raised", f"raised {in_short(failure)}, at {moment(ended.wall)}{took}{where}"
 
     def _first_raised(self, run: _Run, failure: Failure) -> str:
         """Where an error came up first: the invocation or the step from which it was passed on."""

@@ -17,12 +17,14 @@ from workbench.core.state import State
 from workbench.errors import AgentTypeError, UnknownAgentError
 from workbench.model import entries as e
 from workbench.model.entries import Entry
+from workbench.questions import invocations
 from workbench.questions.critical_path import CriticalPath
 from workbench.questions.critical_path import critical_path as path_of
 from workbench.questions.explanation import Why
 from workbench.questions.fork_answer import ForkComparison
 from workbench.questions.fork_difference import compare_forks
 from workbench.questions.fork_family import family
+from workbench.questions.invocations import Fate, Invocations
 from workbench.questions.mentions import TELLING, Mentions, PromiseKey
 from workbench.questions.origins import origins
 from workbench.questions.standing import Kept, View
@@ -171,6 +173,7 @@ class _Explainer:
         self._means, self._log = means, means.log
         self._oplogs: dict[int, list[Entry]] = {}
         self._names: dict[int, str] = {}
+        self._invocations: Invocations | None = None
 
     # ---- why -----------------------------------------------------------------------------------------------------
 
@@ -287,8 +290,8 @@ class _Explainer:
         text = str(getattr(asked, "agent_id", ""))
 
         def look(state: State) -> tuple[int, tuple[int, int]]:
-            fork = state.find(text)
-            return (uid if fork is None or not fork.source else fork.uid), (means.wall(), state.seq)
+            forks = (agent.uid for agent in state.agents.values() if agent.source and agent.text == text)
+            return next(forks, uid), (means.wall(), state.seq)
 
         owner, now = means.read(look)
         return _Named(owner, seq, now)
@@ -325,6 +328,24 @@ class _Explainer:
         parts: list[Segment] = self._means.read(lambda state: segments(state, uid))
         return parts
 
+    def fate(self, uid: int, seq: int) -> Fate:
+        """How an invocation ended of which the agent's oplog does not hold the end: as `session.invocations()` has it.
+
+        All of the log is read for that, once; of one that is under way it is known without.
+        """
+
+        def look(state: State) -> tuple[bool, int]:
+            agent = state.agents[uid]
+            open_ones = (agent.current, *(agent.queue or ()))
+            return any(one is not None and one.seq == seq for one in open_ones), state.seq
+
+        under_way, last = self._means.read(look)
+        if under_way:
+            return Fate(0, 0)
+        if self._invocations is None:
+            self._invocations = Invocations().fold(self._log.select(invocations.TELLING, upto=last))
+        return self._invocations.fate(uid, seq)
+
     def name(self, uid: int) -> str:
         """The text of an agent's id: its uid is the `seq` of the entry that says it."""
         found = self._names.get(uid)
@@ -356,7 +377,11 @@ def _named(state: State, asked: object, means: _Means, *, running: bool) -> _Nam
     order = (agent.current, agent.last) if running else (agent.last, agent.current)
     invocation = next((one for one in (*order, *(agent.queue or ())) if one is not None), None)
     if invocation is None:
-        raise UnknownAgentError(f"{agent.text} has no invocation", "it was never invoked", "see session.agents()")
+        raise UnknownAgentError(
+            f"{agent.text} has no invocation",
+            "it was never invoked, or was reverted to before that",
+            f"name it by a row of session.invocations({agent.text!r:.80})",
+        )
     return _Named(agent.uid, invocation.seq, now)
 
 
