@@ -4,6 +4,7 @@
 """`session.why`: what waits and why, and where a result came from."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -560,6 +561,31 @@ def test_an_error_tells_where_it_was_raised_first(session: wb.Session) -> None:
     assert "raised OSError: no page 7" in found.sentences[0]
     assert "first raised by step broken of Worker(2) at " in found.sentences[0]
     assert "test_why.py:" in found.sentences[0]
+
+
+def test_a_group_of_errors_tells_the_first(session: wb.Session) -> None:
+    """Of the errors of a group the one that came first is told, also where they read the same."""
+
+    @wb.agent
+    class Judge:
+        async def all(self, seconds: list[float], same: bool) -> None:  # noqa: FBT001 - an argument
+            with contextlib.suppress(OSError):
+                await Worker.get(9).fail(1)
+            await wb.join([Late.get(n).fail(1 if same else n, s) for n, s in enumerate(seconds)])
+
+    @wb.agent
+    class Late:
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        async def fail(self, x: int, seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            await Worker.get(self.n).fail(x)
+
+    for same in (False, True):
+        with pytest.raises(ExceptionGroup):
+            wb.run(Judge.get().all([3, 1, 2], same), PATIENCE)
+        assert "first raised by step broken of Worker(1) at " in session.why(value_of=Judge.get()).sentences[0]
 
 
 def test_a_payload_tells_who_completed_the_promise(session: wb.Session) -> None:

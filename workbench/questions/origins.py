@@ -9,6 +9,7 @@ All is read off the log, through a `Reader`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -184,15 +185,21 @@ class _Tree:
         return f"; first raised there{_place(at)}" if _place(at) else ""
 
     def _passed_on(self, uid: int, seq: int, failure: Failure) -> Entry | None:
-        """The newest delivery to an invocation that is the same error, or a part of the same group of errors."""
-        same = {(f.error_type, f.message) for f in (failure, *failure.parts)}
+        """The newest delivery to an invocation that is the same error; of a group of errors, the first of its parts."""
+        parts = Counter((part.error_type, part.message) for part in failure.parts)
+        first = None
         for entry in reversed(self._reader.oplog(uid)):
             body = entry.body
-            if entry.invocation == seq and isinstance(body, _DELIVERIES) and not getattr(body, "ok", True):
-                then = decoded(getattr(body, "value", b""))
-                if (then.error_type, then.message) in same:
-                    return entry
-        return None
+            if entry.invocation != seq or not isinstance(body, _DELIVERIES) or getattr(body, "ok", True):
+                continue
+            then = decoded(getattr(body, "value", b""))
+            key = then.error_type, then.message
+            if key == (failure.error_type, failure.message):
+                return entry
+            if parts[key]:  # so many of these are in the group: the newest, as earlier ones were not passed on
+                parts[key] -= 1
+                first = entry
+        return first
 
     # ---- what it was given ---------------------------------------------------------------------------------------
 
