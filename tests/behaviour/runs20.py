@@ -664,7 +664,7 @@ def interrupted_agent(stage: Stage) -> None:
         [(0, "result", "Worker(1).wait"), (1, "completed", which), (1, "arguments", "a cell")],
     )
     path = session.critical_path(accepted)
-    stage.answer(PATH, segments(path), [("Worker(1)", "promise", 30.0)])
+    stage.answer(PATH, segments(path), [("Worker(1)", "interrupted", 30.0)])
 
 
 def reverted_agent(stage: Stage) -> None:

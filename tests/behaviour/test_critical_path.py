@@ -188,6 +188,24 @@ class Planner:
         wb.complete_promise(promise, b"")
 
 
+def test_the_path_of_what_was_cut_short_has_an_end(either: wb.Session) -> None:
+    """What was deleted or reverted while it waited took so long, however much later one asks."""
+    for agent in (Planner.get(1), Planner.get(2)):
+        agent.act.trigger([["hang", ""]])
+        agent.act.trigger([["nap", 50]])
+    wb.run(Worker.get(9).nap(10), PATIENCE)
+    wb.run(Planner.get(1).delete(), PATIENCE)
+    wb.run(Planner.get(2).revert(invocations=1), PATIENCE)
+    wb.run(Worker.get(9).nap(200), PATIENCE)
+    paths = [either.critical_path(one) for one in either.invocations(method="act")]
+    assert [(path.agent, path.ended, [(s.kind, s.seconds) for s in path.segments]) for path in paths] == [
+        ("Planner(1)", True, [("promise", 10.0)]),
+        ("Planner(1)", True, [("queued", 10.0)]),
+        ("Planner(2)", True, [("promise", 10.0)]),
+        ("Planner(2)", True, [("queued", 10.0), ("timer", 50.0)]),
+    ]
+
+
 def make_plan(chance: random.Random, numbers: Iterator[int], depth: int, gates: tuple[str, ...] = ()) -> list[Any]:
     """A random plan whose agents are new or, now and then, shared ones that never wait for others.
 

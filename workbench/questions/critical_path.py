@@ -6,7 +6,8 @@ Where a call's result decided, its target's own path takes the place of the wait
 whoever completed the promise. So the segments follow each other without a gap from the acceptance to the end, and
 their lengths add up to the whole.
 
-For an invocation under way the end is now, and the wait that has been open longest stands for the last delivery.
+For an invocation under way the end is now, for one that was cut short that is it; and the wait that was open longest
+then stands for the last delivery. Where the agent was interrupted, that takes the place of what it waited for.
 
 All is read off the entries between acceptance and end. What lies before them (a cap was reached) is one segment,
 `earlier`. Wall times never fall from one entry to the next, which is why no segment is negative.
@@ -19,9 +20,10 @@ import msgspec
 
 from workbench.core.nouns import ROOT_UID
 from workbench.model import entries as e
-from workbench.model.entries import Entry
+from workbench.model.entries import ROLES, Entry, Role
 from workbench.questions.explanation import MAX_SENTENCES, at_line, duration, elapsed, listed, moment, several
 from workbench.questions.parallel import Overlap, overlaps
+from workbench.questions.standstills import standstills
 from workbench.questions.window import Window
 from workbench.signs import printed
 
@@ -41,7 +43,7 @@ class PathSegment(msgspec.Struct, frozen=True):
     Attributes:
         agent: whose time it is, the id's text.
         method: what that agent ran, or was to run.
-        kind: `running`, `queued`, `call`, `step`, `timer`, `promise`, `reverted`, `forked`, `earlier`.
+        kind: `running`, `queued`, `call`, `step`, `timer`, `promise`, `interrupted`, `reverted`, `forked`, `earlier`.
         what: the step, the timer, the call or the promise, in words.
         begin: wall nanoseconds; `end` likewise.
         entries: `seq` of the entries at its two ends, as far as there are.
@@ -145,46 +147,32 @@ class _Frame(NamedTuple):
     place: _Place
 
 
-def critical_path(window: Window, uid: int, accepted: Entry, now: int) -> CriticalPath:
+def critical_path(window: Window, uid: int, accepted: Entry, now: int, ended: Entry | None = None) -> CriticalPath:
     """The critical path of an invocation.
 
     Args:
-        window: the entries from the acceptance to the end, or to now.
+        window: the entries from the acceptance up to the end, or to now; of one that was cut short, up to before that.
         uid: the agent that ran it: the target, or a fork that went on with it.
         accepted: the acceptance.
         now: wall nanoseconds, for one that is under way.
+        ended: the entry that ended it: its return, or what cut it short.
     """
-    oplog = window.of(uid, accepted.seq)
-    finished = _ended(window, uid, accepted)
     walk = _Walk(window, accepted)
-    walk.end = walk.now = finished.wall if finished is not None else max(now, accepted.wall)
-    if finished is None or not any(isinstance(x.body, (*_DELIVERIES, e.InvocationStarted)) for x in oplog):
-        walk.open(uid, accepted)
+    walk.end = walk.now = ended.wall if ended is not None else max(now, accepted.wall)
+    if ended is not None and isinstance(ended.body, e.InvocationFinished):
+        walk.go(_Place(uid, ended.index))
     else:
-        walk.go(_Place(uid, finished.index))
+        walk.open(uid, accepted)
     return CriticalPath(
         agent=window.name(uid),
         method=_method_of(window, accepted, uid),
         invocation=accepted.seq,
         begin=accepted.wall,
         end=walk.end,
-        ended=finished is not None,
+        ended=ended is not None,
         segments=walk.segments(),
         parallel=overlaps(window, accepted, walk.end),
     )
-
-
-def _ended(window: Window, uid: int, accepted: Entry) -> Entry | None:
-    """The entry that ended an invocation; of several, as after a revert, the last."""
-    for entry in reversed(window.oplogs.get(uid, ())):
-        body = entry.body
-        if isinstance(body, e.InvocationFinished | e.AgentFailed | e.AgentDeleted) and entry.invocation == accepted.seq:
-            return entry
-        if isinstance(body, e.InvocationCancelled) and body.invocation == accepted.seq:
-            return entry
-        if isinstance(body, e.AgentReverted) and body.facts.invocation == accepted.seq:
-            return None
-    return None
 
 
 def _method_of(window: Window, accepted: Entry, uid: int) -> str:
@@ -201,6 +189,7 @@ class _Walk:
         self._frames: list[_Frame] = []
         self._floor = accepted
         self._moves = 0
+        self._stood = standstills(window.entries)
         self.end = self.now = 0
 
     def segments(self) -> list[PathSegment]:
@@ -224,6 +213,16 @@ class _Walk:
         Those without length are left out, unless they say what was waited for.
         """
         start = begin if begin.seq > self._floor.seq else self._floor
+        for stood in reversed(self._stood.get(uid, ())):
+            if stood.begun.wall < self.now and (stood.over is None or stood.over.wall > start.wall):
+                if stood.over is not None:
+                    self._put(uid, method, kind, stood.over, what, until, line)
+                since = stood.begun if stood.begun.wall > start.wall else start
+                self._put(uid, method, "interrupted", since, "was interrupted", stood.over, "")
+                until = stood.begun
+        self._put(uid, method, kind, start, what, until, line)
+
+    def _put(self, uid: int, method: str, kind: str, start: Entry, what: str, until: Entry | None, line: str) -> None:
         wall = min(start.wall, self.now)
         entries = (start.seq, *([] if until is None or until.seq == start.seq else [until.seq]))
         if wall < self.now or kind in ("step", "timer", "promise"):
@@ -273,13 +272,13 @@ class _Walk:
             if cut is None or cut.seq <= self._floor.seq:
                 return self._clip(place)
             self._add(uid, method, "forked", cut, "was not forked yet", until=last)
-            return _Place(body.source, body.cut + 1)
+            return _Place(cut.agent, cut.index + 1)
         if isinstance(body, e.AgentReverted):
             kept = self._window.at(uid, body.last)
             if kept is None or kept.seq <= self._floor.seq:
                 return self._clip(place, "reverted", "did what was reverted later")
             self._add(uid, method, "reverted", kept, "did what was reverted later", until=last)
-            return _Place(uid, body.last + 1)
+            return _Place(kept.agent, kept.index + 1)
         assert isinstance(body, _DELIVERIES)
         return self._delivered(last, body, method)
 
@@ -362,24 +361,27 @@ class _Walk:
             self._floor = begun
         return place
 
-    # ---- one that is under way -----------------------------------------------------------------------------------
+    # ---- one that is under way, or was cut short -------------------------------------------------------------------
 
     def open(self, uid: int, accepted: Entry) -> None:
-        """From now back to the first of the waits that are open, down to the end of their chain, then as usual."""
+        """Back to the first of the waits that are open, down to the end of their chain, then as usual."""
         while True:
-            started = [x for x in self._window.of(uid, accepted.seq) if isinstance(x.body, e.InvocationStarted)]
+            line = self._window.line(uid)
+            mine = [x for x in line if x.invocation == accepted.seq and ROLES[type(x.body)] is not Role.HINT]
             oplog = self._window.oplogs.get(uid, [])
-            forked = bool(oplog) and isinstance(oplog[0].body, e.AgentForked)
-            if not started and not forked:
+            forked = bool(oplog) and isinstance(oplog[0].body, e.AgentForked) and oplog[0].seq > accepted.seq
+            if not mine and not forked:
                 self._add(uid, self._window.method(accepted.seq), "queued", accepted, "queued")
                 return self.go(self._pop())
-            wait = _oldest_open(self._window.of(uid, accepted.seq))
-            method = self._method(wait or oplog[-1])
+            wait = _oldest_open(self._window, line, accepted.seq)
             if wait is None:
                 return self.go(_Place(uid, oplog[-1].index + 1))
-            body = wait.body
-            joined = isinstance(body, e.CallMade) and not self._window.of(body.target, wait.seq) and body.key
-            if not isinstance(body, e.CallMade) or joined:
+            body, method = wait.body, self._method(wait)
+            theirs = self._window.of(body.target, wait.seq) if isinstance(body, e.CallMade) else []
+            if theirs and isinstance(theirs[-1].body, e.InvocationFinished):  # and that is not delivered yet
+                self._add(uid, method, "call", theirs[-1], _awaited(self._window, wait), line=wait.line)
+                return self.go(self._into(wait, _Place(theirs[-1].agent, theirs[-1].index)))
+            if not isinstance(body, e.CallMade) or (body.key and not theirs):
                 kind = {e.StepStarted: "step", e.TimerSet: "timer", e.CallMade: "call"}.get(type(body), "promise")
                 self._add(uid, method, kind, wait, _awaited(self._window, wait), line=wait.line)
                 return self.go(self._on(wait) or self._pop())
@@ -406,12 +408,23 @@ def _awaited(window: Window, begun: Entry) -> str:
     return "waits"
 
 
-def _oldest_open(entries: Sequence[Entry]) -> Entry | None:
-    """The oldest wait of an invocation that was neither delivered nor dropped."""
+def _oldest_open(window: Window, line: Sequence[Entry], invocation: int) -> Entry | None:
+    """The oldest wait of an invocation that was neither delivered nor dropped.
+
+    Args:
+        window: where the entries are from.
+        line: an oplog along its lineage.
+        invocation: the `seq` of its acceptance.
+    """
     open_ones: dict[int, Entry] = {}
-    for entry in entries:
+    for entry in line:
         body = entry.body
-        if isinstance(body, _BEGINNINGS) and not (isinstance(body, e.CallMade) and not body.awaited):
+        if isinstance(body, e.AgentForked | e.AgentReverted) and body.facts is not None:
+            known = [window.get(wait.seq) for wait in body.facts.waits if body.facts.invocation == invocation]
+            open_ones = {begun.index: begun for begun in known if begun is not None}
+        elif entry.invocation != invocation:
+            continue
+        elif isinstance(body, _BEGINNINGS) and not (isinstance(body, e.CallMade) and not body.awaited):
             open_ones[entry.index] = entry
         elif isinstance(body, (*_DELIVERIES, e.WaitDropped)):
             open_ones.pop(body.op, None)

@@ -1,7 +1,8 @@
 """What ran in parallel under an invocation: who was at work in which stretch of time.
 
 Under an invocation is what it called, triggered or scheduled, and what those did; and forks that go on with one of
-these, made by `fork()` or from outside. Who runs any of it is at work while it waits for no call.
+these, made by `fork()` or from outside. Who runs any of it is at work while it waits for no call, and is not
+interrupted.
 """
 
 from itertools import islice
@@ -12,6 +13,7 @@ import msgspec
 from workbench.model import entries as e
 from workbench.model.entries import KIND_NUMBERS, Entry, Facts
 from workbench.questions.explanation import elapsed
+from workbench.questions.standstills import going_on
 from workbench.questions.window import Window
 
 _SHOWN: Final = 20
@@ -41,6 +43,7 @@ def overlaps(window: Window, accepted: Entry, end: int) -> list[Overlap]:
     tree, plans = {accepted.seq}, set[int]()
     working: dict[int, None] = {}
     running: _Running = {}
+    standing: set[int] = set()
     found: list[Overlap] = []
     names: dict[int, str] = {}
     since = accepted.wall
@@ -63,16 +66,28 @@ def overlaps(window: Window, accepted: Entry, end: int) -> list[Overlap]:
             plans.add(entry.seq)
         elif isinstance(body, e.ScheduleFired) and body.schedule in plans:
             tree.add(entry.seq)
-        if not _matters(entry, tree, running):
-            continue
-        change(min(entry.wall, end))
-        if uid in running and not running[uid]:
-            names.setdefault(uid, window.name(uid))
-            working[uid] = None
-        else:
-            working.pop(uid, None)
+        changed = [uid] if _matters(entry, tree, running) else []
+        changed += _stand(entry, standing)
+        if changed:
+            change(min(entry.wall, end))
+        for one in changed:
+            if one in running and not running[one] and one not in standing:
+                names.setdefault(one, window.name(one))
+                working[one] = None
+            else:
+                working.pop(one, None)
     change(end)
     return found
+
+
+def _stand(entry: Entry, standing: set[int]) -> list[int]:
+    """Note who is interrupted after an entry; for whom that is new."""
+    if isinstance(entry.body, e.AgentInterrupted):
+        standing.add(entry.agent)
+        return [entry.agent]
+    over = [uid for uid in going_on(entry) if uid in standing] if standing else []
+    standing.difference_update(over)
+    return over
 
 
 def _matters(entry: Entry, tree: set[int], running: _Running) -> bool:

@@ -57,6 +57,15 @@ class Window:
                 return None
             uid = body.source
 
+    def line(self, uid: int) -> list[Entry]:
+        """The entries of an agent's oplog along its lineage, as far as they are in the window."""
+        parts = [self.oplogs.get(uid, [])]
+        last = 0
+        while parts[-1] and isinstance(body := parts[-1][0].body, e.AgentForked):
+            last = min(last or body.cut, body.cut)
+            parts.append([entry for entry in self.oplogs.get(body.source, ()) if entry.index <= last])
+        return [entry for part in reversed(parts) for entry in part]
+
     def of(self, uid: int, invocation: int) -> list[Entry]:
         """The entries of an invocation in an agent's own oplog."""
         return [entry for entry in self.oplogs.get(uid, ()) if entry.invocation == invocation]

@@ -251,24 +251,22 @@ class _Explainer:
         accepted = self.entry(seq)
         if accepted is None:
             raise _no_invocation(asked)
-        upto = self._end_of(uid, seq) or last
+        ended = self._end_of(uid, seq)
+        upto = last if ended is None else max(ended.seq - (not isinstance(ended.body, e.InvocationFinished)), seq)
         window = Window(list(self._log.read(max(seq, upto - MAX_READ + 1) - 1, upto)), self.name, self.entry)
         for entry in window.entries:
             if isinstance(entry.body, e.AgentCreated | e.AgentForked):
                 self._names[entry.agent] = entry.body.agent_id
-        return path_of(window, uid, accepted, wall)
+        return path_of(window, uid, accepted, wall, ended)
 
-    def _end_of(self, uid: int, seq: int) -> int:
-        """The `seq` of the last entry of an invocation that has ended, else 0."""
+    def _end_of(self, uid: int, seq: int) -> Entry | None:
+        """The entry that ended an invocation."""
         for entry in self._backwards(self._parts(uid)):
-            body = entry.body
-            if entry.invocation == seq and isinstance(body, e.InvocationFinished | e.AgentFailed | e.AgentDeleted):
-                return entry.seq
-            if isinstance(body, e.InvocationCancelled) and body.invocation == seq:
-                return entry.seq
             if entry.seq <= seq:
                 break
-        return 0
+            if entry.invocation == seq and isinstance(entry.body, e.InvocationFinished):
+                return entry
+        return self.entry(self.fate(uid, seq).ended)
 
     def _invocation(self, asked: object, *, running: bool) -> _Named:
         """The invocation that was asked about, however it was named.

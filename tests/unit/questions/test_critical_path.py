@@ -8,6 +8,7 @@ from workbench.core.nouns import ROOT_UID
 from workbench.model import entries as e
 from workbench.model.entries import Body, Entry
 from workbench.questions.critical_path import CriticalPath, critical_path
+from workbench.questions.invocations import Invocations
 from workbench.questions.window import Window
 
 SECOND = 1_000_000_000
@@ -61,12 +62,15 @@ class Tape:
 
     def path(self, accepted: Entry, now: float = 0, *, uid: int = 0, after: int = 0) -> CriticalPath:
         """The critical path of an invocation; `after` cuts off what a cap would."""
-        entries = self.entries[max(accepted.seq - 1, after) :]
-        window = Window(entries, lambda number: self.names[number], lambda seq: self.entries[seq - 1])
         if not uid:
             assert isinstance(accepted.body, e.CallMade)
             uid = accepted.body.target
-        return critical_path(window, uid, accepted, round(now * SECOND))
+        by = Invocations().fold(self.entries).fate(uid, accepted.seq).ended
+        ended = self.entries[by - 1] if by else None
+        upto = len(self.entries) if ended is None else by - (not isinstance(ended.body, e.InvocationFinished))
+        entries = self.entries[max(accepted.seq - 1, after) : upto]
+        window = Window(entries, lambda number: self.names[number], lambda seq: self.entries[seq - 1])
+        return critical_path(window, uid, accepted, round(now * SECOND), ended)
 
 
 def assert_whole(path: CriticalPath) -> None:
@@ -152,7 +156,7 @@ def test_what_a_queue_waited_for() -> None:
     assert told(path) == [("Worker()", "queued", 5.0), ("Worker()", "running", 1.0)]
     assert path.segments[0].what == "queued behind long"
     blind = Window(tape.entries[accepted.seq - 1 :], lambda number: tape.names[number])
-    path = critical_path(blind, boss, accepted, 0)
+    path = critical_path(blind, boss, accepted, 0, tape.entries[-1])
     assert path.segments[0].what == "queued behind another invocation"  # it was accepted before the window
 
 
@@ -292,9 +296,7 @@ def test_a_fork_from_outside_was_not_there_before() -> None:
     tape.start(0, accepted)
     cut = tape.put(1, boss, e.PromiseCreated())
     tape.finish(2, boss)
-    body = e.AgentForked("Boss()[y]", boss, cut.index, inside=False)
-    twin = tape.put(5, len(tape.entries) + 1, body, index=cut.index + 1).agent
-    tape.running[twin] = accepted.seq
+    twin = fork_at(tape, 5, cut, "Boss()[y]", e.Facts(cut.seq, accepted.seq))
     nap = tape.put(5, twin, e.TimerSet(7 * SECOND))
     tape.put(7, twin, e.TimerFired(nap.index), nap.seq)
     tape.finish(7, twin)
@@ -315,6 +317,106 @@ def test_ends_that_are_no_return() -> None:
     tape.put(5, boss, e.AgentFailed(b""))
     assert told(tape.path(accepted, 9)) == [("Boss()", "queued", 1.0), ("Boss()", "running", 4.0)]
     assert told(tape.path(later, 9)) == [("Boss()", "queued", 2.0)]
+
+
+def test_one_that_was_cut_short_while_it_waited() -> None:
+    """What was waited for when an agent was deleted or reverted is told, and the time ends there."""
+    for body in (e.AgentDeleted(b""), e.AgentReverted(1, e.Facts(2))):
+        tape = Tape()
+        boss, worker = tape.agent("Boss"), tape.agent("Worker")
+        accepted, later = tape.call(0, ROOT_UID, boss), tape.call(1, ROOT_UID, boss)
+        tape.start(1, accepted)
+        made = tape.call(2, boss, worker)
+        tape.start(3, made)
+        tape.put(4, worker, e.StepStarted("f"))
+        tape.put(7, boss, body)
+        path = tape.path(accepted, 99)
+        assert told(path) == [
+            ("Boss()", "queued", 1.0),
+            ("Boss()", "running", 1.0),
+            ("Worker()", "queued", 1.0),
+            ("Worker()", "running", 1.0),
+            ("Worker()", "step", 3.0),
+        ]
+        assert path.ended
+        assert tape.path(later, 9).ended == isinstance(body, e.AgentDeleted)  # the queue is kept in a revert
+
+
+def test_an_interrupted_agent_does_nothing() -> None:
+    """From an interrupt to what lets the agent go on is a part of its own, and it is not at work."""
+    tape = Tape()
+    boss, worker = tape.agent("Boss"), tape.agent("Worker")
+    accepted = tape.call(0, ROOT_UID, boss)
+    tape.start(0, accepted)
+    made = tape.call(1, boss, worker)
+    tape.start(1, made)
+    tape.put(2, boss, e.AgentInterrupted(b""))
+    done = tape.finish(4, worker)
+    assert told(tape.path(accepted, 5))[1:] == [("Worker()", "running", 3.0), ("Boss()", "interrupted", 1.0)]
+    tape.put(6, boss, e.AgentResumed())
+    tape.give(7, boss, made, done)
+    nap = tape.put(8, boss, e.TimerSet(20 * SECOND))
+    tape.put(9, boss, e.AgentInterrupted(b""))
+    assert told(tape.path(accepted, 10))[-1] == ("Boss()", "interrupted", 1.0)
+    tape.call(11, ROOT_UID, boss)
+    tape.put(20, boss, e.TimerFired(nap.index), nap.seq)
+    tape.finish(21, boss)
+    path = tape.path(accepted)
+    assert told(path) == [
+        ("Boss()", "running", 1.0),
+        ("Worker()", "running", 3.0),
+        ("Boss()", "interrupted", 2.0),
+        ("Boss()", "call", 1.0),
+        ("Boss()", "running", 1.0),
+        ("Boss()", "timer", 1.0),
+        ("Boss()", "interrupted", 2.0),
+        ("Boss()", "timer", 9.0),
+        ("Boss()", "running", 1.0),
+    ]
+    assert [(o.begin // SECOND, o.end // SECOND, o.agents) for o in path.parallel] == [
+        (0, 1, ("Boss()",)),
+        (1, 4, ("Worker()",)),
+        (7, 9, ("Boss()",)),
+        (11, 21, ("Boss()",)),
+    ]
+
+
+def test_a_fork_of_the_past_that_a_fork_shares() -> None:
+    """Where a fork was cut from, or a fork reverted to, what it shares with its source, the path goes on in there."""
+    tape = Tape()
+    boss = tape.agent("Boss")
+    accepted = tape.call(0, ROOT_UID, boss)
+    tape.start(0, accepted)
+    nap = tape.put(1, boss, e.TimerSet(SECOND))
+    fired = tape.put(2, boss, e.TimerFired(nap.index), nap.seq)
+    cut = tape.put(3, boss, e.PromiseCreated())
+    facts = e.Facts(fired.seq, accepted.seq, accepted.seq + 1, "m")
+    one = fork_at(tape, 5, cut, "one", facts)
+    body = e.AgentForked("two", one, fired.index, inside=False, facts=facts)
+    two = tape.put(6, len(tape.entries) + 1, body, index=fired.index + 1).agent
+    tape.running[two] = accepted.seq
+    tape.finish(8, two)
+    shared = [("Boss()", "running", 1.0), ("Boss()", "timer", 1.0)]
+    assert told(tape.path(accepted, uid=two)) == [*shared, ("two", "forked", 4.0), ("two", "running", 2.0)]
+    tape.put(8, one, e.AgentReverted(fired.index, facts))
+    tape.finish(9, one)
+    assert told(tape.path(accepted, uid=one)) == [*shared, ("one", "reverted", 6.0), ("one", "running", 1.0)]
+
+
+def test_what_a_fork_or_a_revert_left_open() -> None:
+    """A fork waits for what was open at its cut; after a revert what was begun since is no wait any more."""
+    tape = Tape()
+    boss = tape.agent("Boss")
+    accepted = tape.call(0, ROOT_UID, boss)
+    tape.start(0, accepted)
+    nap = tape.put(1, boss, e.TimerSet(99 * SECOND))
+    twin = fork(tape, 2, boss, "twin")
+    assert told(tape.path(accepted, 4, uid=twin)) == [("Boss()", "running", 1.0), ("twin", "timer", 3.0)]
+    tape.put(2, boss, e.TimerFired(nap.index), nap.seq)
+    tape.put(3, boss, e.StepStarted("f"))
+    left = e.OpenWait(nap.index, 30, nap.seq, nap.wall, "")
+    tape.put(5, boss, e.AgentReverted(nap.index, e.Facts(nap.seq, accepted.seq, waits=(left,))))
+    assert told(tape.path(accepted, 6)) == [("Boss()", "running", 1.0), ("Boss()", "timer", 5.0)]
 
 
 def test_entries_that_were_not_read() -> None:
