@@ -12,7 +12,7 @@ The two are apart because the state lives on the session's thread, and the log i
   end of its chain, and `Trail.promises` says which ones the answer depends on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -227,6 +227,8 @@ class _Follower:
                     self._wait(agent, wait)
             elif shape[0] == "call":
                 self._fan(agent, group)
+            elif shape[0] == "promise":
+                self._promise(agent, group[0], [wait.on for wait in group if isinstance(wait.on, Promise)])
             else:
                 self._wait(agent, group[0], len(group))
         if held:
@@ -256,7 +258,7 @@ class _Follower:
         elif isinstance(on, Invocation):
             self._call(agent, wait, on, f"{ago} ago{place}")
         elif isinstance(on, Promise):
-            self._promise(agent, wait, on, f"{ago}{place}", count)
+            self._promise(agent, wait, [on])
         elif isinstance(on, Step):
             self._step(agent, wait, on, f"{ago} ago{place}", count)
 
@@ -299,16 +301,11 @@ class _Follower:
         self._add(agent, "queued", wait, what=what, to=to, entries=entries, count=max(len(before), 1), text=text)
 
     def _fan(self, agent: Agent, group: list[Wait]) -> None:
-        """Many calls of one method: summed up, and one agent of each shape followed."""
+        """Many calls of one method: summed up."""
         agents = self._state.agents
         calls = [wait.on for wait in group if isinstance(wait.on, Invocation)]
         running = [call for call in calls if call.started]
-        shapes: dict[_Shape, list[Agent]] = {}
-        for uid in dict.fromkeys(call.target for call in calls):
-            shapes.setdefault(self._shape(agents[uid]), []).append(agents[uid])
-        ordered = sorted(shapes.items(), key=lambda item: _rank(item[0]))  # stable: of equals the oldest first
-        to = tuple(self._go_to(members[0], len(members) - 1) for _, members in ordered[:SHAPES])
-        self.left += sum(len(members) for _, members in ordered[SHAPES:])
+        to = self._go_to_each_shape(agents[call.target] for call in calls)
         method = f"{agents[calls[0].target].type_name}.{calls[0].method}"
         assert agent.current is not None
         begun = agent.current.started
@@ -320,20 +317,30 @@ class _Follower:
 
     # ---- promises ------------------------------------------------------------------------------------------------
 
-    def _promise(self, agent: Agent, wait: Wait, promise: Promise, since: str, count: int) -> None:
+    def _promise(self, agent: Agent, wait: Wait, promises: list[Promise]) -> None:
+        """A promise, or many that are summed up."""
+        promise, count = promises[0], len(promises)
         name = promise_name(self._state, promise, self._view.salt)
         which = f"promise {name}" if count == 1 else f"{count:,} promises, the first one {name}"
+        since = f"{duration(elapsed(wait.wall, self._view.now))}{at_line(wait.line)}"
         text = f"has waited for {which} for {since}"
         kind, end = "promise", f"promise {name} is not completed"
         reach: Reach | None = None
         to: tuple[str, ...] = ()
         if self._completions is not None:
-            reach = self._completions.reach((promise.owner, promise.index), apart=True)
+            reach, *others = [self._completions.reach((one.owner, one.index), apart=True) for one in promises]
             helpers = [other for other in reach.busy if other.uid != agent.uid]
-            to = tuple(self._go_to(other) for other in helpers[:_HELPERS])
+            known = {agent.uid, *(other.uid for other in helpers)}
+            more = {other.uid: other for rest in others for other in rest.busy if other.uid not in known}
+            if others:
+                to = self._go_to_each_shape((*helpers, *more.values()))
+            else:
+                to = tuple(self._go_to(other) for other in helpers[:_HELPERS])
             capped = self._view.mentions is not None and self._view.mentions.capped
             kind = "orphan" if reach.nobody and not capped else "promise"
             who = reach.told(agent, name, known=not capped)
+            if more:
+                who += f"; of the others {several([other.text for other in more.values()])} can complete some"
             text, end = f"{text}: {who}", f"promise {name}: {who}"
         held, able = ((), ()) if reach is None else reach.names()
         self._add(
@@ -347,6 +354,15 @@ class _Follower:
         return self._completions is not None and self._completions.nobody(key)
 
     # ---- shapes --------------------------------------------------------------------------------------------------
+
+    def _go_to_each_shape(self, agents: Iterable[Agent]) -> tuple[str, ...]:
+        """Have one agent of each shape explained next; their ids."""
+        shapes: dict[_Shape, list[Agent]] = {}
+        for agent in {agent.uid: agent for agent in agents}.values():
+            shapes.setdefault(self._shape(agent), []).append(agent)
+        ordered = sorted(shapes.items(), key=lambda item: _rank(item[0]))  # stable: of equals the oldest first
+        self.left += sum(len(members) for _, members in ordered[SHAPES:])
+        return tuple(self._go_to(members[0], len(members) - 1) for _, members in ordered[:SHAPES])
 
     def _shape(self, agent: Agent) -> _Shape:
         """What an agent does and waits for, coarsely: agents of one shape are explained by one of them."""
@@ -412,20 +428,37 @@ def _named(on: object) -> str:
 
 
 def _root_rings(links: list[Link]) -> None:
-    """See that every chain ends in a root: what leads only into a ring of calls gets one there."""
+    """See that every chain ends in a root: what leads only into a ring of waits gets one there."""
     leading: dict[str, list[str]] = {}
-    for link in links:
+    on: dict[str, int] = {}
+    """By agent, the number of the link by which its chain goes on."""
+    for number, link in enumerate(links):
         for other in link.to if link.kind != "leaked" else ():
             leading.setdefault(other, []).append(link.agent)
+            on.setdefault(link.agent, number)
     reaching: set[str] = set()
     todo = [link.agent for link in links if link.root]
-    for number, link in enumerate(links):
+    for agent in dict.fromkeys(link.agent for link in links):
         while todo:
-            agent = todo.pop()
-            if agent not in reaching:
-                reaching.add(agent)
-                todo += leading.get(agent, ())
-        if link.agent not in reaching:
-            text, end = f"{link.text}, which waits for it in turn", f"{link.agent} waits for itself"
-            links[number] = msgspec.structs.replace(link, kind="cycle", root=True, text=text, end=end)
-            todo.append(link.agent)
+            one = todo.pop()
+            if one not in reaching:
+                reaching.add(one)
+                todo += leading.get(one, ())
+        if agent not in reaching:
+            ring = _ring(agent, lambda one: links[on[one]].to[0])
+            link = links[on[ring[0]]]
+            end = f"{several(ring)} wait for each other" if len(ring) > 1 else f"{ring[0]} waits for itself"
+            able = f"; {link.end}" if link.end else ""
+            links[on[ring[0]]] = msgspec.structs.replace(
+                link, kind="cycle", root=True, text=f"{link.text}; {end}", end=end + able
+            )
+            todo.append(ring[0])
+
+
+def _ring(agent: str, following: Callable[[str], str]) -> list[str]:
+    """The ring that a chain without an end leads into, from where it is first met."""
+    path: dict[str, None] = {}
+    while agent not in path:
+        path[agent] = None
+        agent = following(agent)
+    return list(path)[list(path).index(agent) :]

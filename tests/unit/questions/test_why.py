@@ -378,7 +378,57 @@ def test_a_ring_of_calls_has_a_root() -> None:
     found = why(script, agents[1])
     assert_ends(found, "A1()")
     assert [link.kind for link in found.links] == ["cycle", "queued", "call"]
-    assert found.roots == ["A1() waits for itself"]
+    assert found.roots == ["A1(), A2() and A0() wait for each other"]
+    outside = script.agent("Outside")
+    script.call(ROOT_UID, outside)
+    script.call(outside, agents[2])
+    assert why(script, outside).roots == ["A2(), A0() and A1() wait for each other"]  # it is not in the ring itself
+
+
+def test_a_ring_of_promises_is_told() -> None:
+    """Agents that could complete each other's promises, and wait themselves, are named, and who else could."""
+    script = Script()
+    agents = [script.agent(name) for name in ("One", "Two", "Three")]
+    keys = [(ROOT_UID, script.put(ROOT_UID, e.PromiseCreated()).index) for _ in agents]
+    for uid, mine in zip(agents, [*keys[1:], keys[0]], strict=True):
+        value = encode([pid(script, mine)])
+        made = script.put(ROOT_UID, e.CallMade(uid, script.state.agents[uid].text, "m", value, awaited=True))
+        script.put(uid, e.InvocationStarted("m", value), made.seq)
+    for uid, key in zip(agents, keys, strict=True):
+        script.put(uid, e.PromiseAwaited(*key))
+    found = why(script, agents[0])
+    assert [(link.agent, link.kind) for link in found.links] == [
+        ("One()", "cycle"),
+        ("Three()", "promise"),
+        ("Two()", "promise"),
+    ]
+    (root,) = found.roots
+    assert root.startswith("One(), Three() and Two() wait for each other; promise Session()#")
+    assert "a cell can complete it" in root
+
+
+def test_many_promises_tell_who_can_complete_the_others() -> None:
+    """Of many promises the first is told, with who can complete the others; of those one of each shape is followed."""
+    script = Script()
+    boss = chain(script, 1)[0]
+    keys = [(boss, script.put(boss, e.PromiseCreated()).index) for _ in range(5)]
+    for n, key in enumerate(keys):
+        uid = script.agent(f"W{n}")
+        value = encode([pid(script, key)])
+        made = script.put(boss, e.CallMade(uid, f"W{n}()", "m", value, awaited=False))
+        script.put(uid, e.InvocationStarted("m", value), made.seq)
+        script.put(uid, e.AgentInterrupted(b"") if n == 3 else e.TimerSet(9))
+    for key in keys:
+        script.put(boss, e.PromiseAwaited(*key))
+    found = why(script, boss)
+    assert_ends(found, "A0()")
+    assert [(link.agent, link.kind, link.count, link.alike) for link in found.links] == [
+        ("A0()", "promise", 5, 0),
+        ("W3()", "interrupted", 0, 0),
+        ("W0()", "timer", 1, 3),
+    ]
+    assert "W0() holds its id and can complete it" in found.sentences[0]
+    assert "of the others W1(), W2(), W3() and W4() can complete some" in found.sentences[0]
 
 
 def test_without_mentions_a_promise_is_asked_for() -> None:
