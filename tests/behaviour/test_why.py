@@ -320,6 +320,26 @@ def test_two_that_wait_for_each_other(session: wb.Session) -> None:
     assert 'Boss("c") holds its id and waits itself' in str(found)
 
 
+def test_a_completion_in_ones_own_queue(session: wb.Session) -> None:
+    """An agent that waits for what only a call in its own queue would complete is told so."""
+
+    @wb.agent
+    class Clumsy:
+        async def ask(self) -> bytes:
+            mine = wb.create_promise()
+            Clumsy.get().answer.trigger(mine)
+            return await wb.await_promise(mine)
+
+        def answer(self, promise: wb.PromiseId) -> None:
+            wb.complete_promise(promise, b"")
+
+    Clumsy.get().ask.trigger()
+    wb.run(session.at_rest(), PATIENCE)
+    found = session.why(Clumsy.get())
+    assert kinds_of(found) == [("Clumsy()", "orphan")]
+    assert "(answer is given its id, and waits in the queue of Clumsy() itself)" in str(found)
+
+
 def test_who_else_may_complete_a_promise(session: wb.Session) -> None:
     """An idle agent that was given the id is named; a deleted one counts no more; a printed id is known to cells."""
     when = wb.create_promise()
@@ -403,6 +423,22 @@ def test_an_agent_that_diverged(session: wb.Session) -> None:
     assert "so for 0 s, since 2023-11-14" in str(found)
 
 
+def test_a_failed_agent_waits_for_nothing(session: wb.Session) -> None:
+    """What an agent waited for when it failed it waits for no more, wherever one looks."""
+    global odd  # noqa: PLW0603 - see above
+    when = wb.create_promise()
+    Boss.get().odd.trigger(when)
+    wb.run(session.at_rest(), PATIENCE)
+    odd = True
+    session.simulate_crash()
+    wb.complete_promise(when, b"")
+    wb.run(session.at_rest(), PATIENCE)
+    (row,) = session.agents()
+    assert (row.status, row.waits, row.waits_for, row.since) == ("failed", 0, "", None)
+    assert all(not promise.waiters for promise in session.promises())
+    assert [kind for *_, kind in session.graph().edges(data="kind")] == ["spawn"]
+
+
 def test_an_agent_that_is_interrupted(session: wb.Session) -> None:
     """An interrupted agent tells where it stands and what lets it go on."""
     promise = wb.create_promise()
@@ -435,6 +471,11 @@ def test_what_is_scheduled(opened: Opener) -> None:
     found = session.why(Worker.get(1))
     assert kinds_of(found) == [("Worker(1)", "idle"), ("Worker(1)", "schedule")]
     assert "Worker(1) also is to run quick at " in found.sentences[1]
+    Worker.get(2).quick.schedule(7200, 5)
+    found = session.why(Worker.get(2))
+    assert kinds_of(found) == [("Worker(2)", "schedule")]
+    assert found.links[0].root
+    assert "Worker(2) does not exist yet, and is to run quick at " in str(found)
 
 
 # ---- children left behind --------------------------------------------------------------------------------------------
@@ -493,6 +534,29 @@ def test_an_invocation_is_named_in_many_ways(session: wb.Session) -> None:
             session.critical_path(wrong)
     with pytest.raises(wb.AgentTypeError):
         session.why(value_of=("Worker(1)", "first", 3))
+
+
+def test_a_call_that_joined_another_is_that_one(session: wb.Session) -> None:
+    """The `seq` of a call whose key was known names the invocation that it joined."""
+    for _ in range(2):
+        wb.run(Worker.get(1).quick.with_options(key="k")(5), PATIENCE)
+    first, second = (entry.seq for entry in session.entries() if entry.kind == "CallMade")
+    assert str(session.why(value_of=second)) == str(session.why(value_of=first))
+    assert session.critical_path(second).invocation == first
+
+
+def test_an_ephemeral_invocation_is_named_by_the_id_that_was_called(session: wb.Session) -> None:
+    """An ephemeral agent and a key name the invocation, as `session.invocation` does."""
+
+    @wb.agent(ephemeral=True)
+    class Once:
+        def quick(self) -> int:
+            return 1
+
+    wb.run(Once.get().quick.with_options(key="k")(), PATIENCE)
+    (row,) = session.invocations()
+    assert str(session.why(value_of=("Once()", "k"))) == str(session.why(value_of=row))
+    assert session.critical_path((Once.get(), "k")).invocation == row.seq
 
 
 def test_agents_may_not_ask(session: wb.Session) -> None:

@@ -11,7 +11,7 @@ outside (somebody who had it began none since), and no agent that has it can go 
 keeps nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from workbench.core.lineage import segments
@@ -56,20 +56,23 @@ class Reach(NamedTuple):
         able = (*((ROOT_ID,) if self.cells else ()), *(agent.text for agent in (*self.busy, *self.idle)))
         return (*able, *(agent.text for agent in self.stuck))[:_NAMED], able[:_NAMED]
 
-    def told(self, waiting: Agent, name: str, *, known: bool) -> str:
+    def told(self, waiting: Agent, name: str, behind: Sequence[str], *, known: bool) -> str:
         """In words: who holds the id, and who could complete the promise.
 
         Args:
             waiting: the agent that waits for it.
             name: the id's text.
+            behind: methods that are to be given the id, and are queued behind this very wait.
             known: whether all entries were read for it.
         """
         stuck = [a.text for a in self.stuck if a.uid != waiting.uid]
         deleted = [a.text for a in self.lost if a.deleted]
         failed = [a.text for a in self.lost if not a.deleted]
+        own = _about(list(behind), "is given its id, and waits", "are given its id, and wait")
         held = _about(stuck, "holds its id and waits itself", "hold its id and wait themselves")
         held += _about(deleted, "held it and was deleted", "held it and were deleted")
         held += _about(failed, "held it and has failed", "held it and have failed")
+        held += [f"{methods} in the queue of {waiting.text} itself" for methods in own]
         able = ["a cell can complete it"] if self.cells else []
         others = [a.text for a in self.busy if a.uid != waiting.uid]
         able += _about(others, "holds its id and can complete it", "hold its id and can complete it")
@@ -144,6 +147,11 @@ class Completions:
         coming = [plan for k in carried for plan in self._coming(k)]
         step = next((self._step(k) for k in sorted(carried) if k in self._mentions.steps), "")
         return Reach(tuple(busy), tuple(idle), tuple(stuck), tuple(lost), cells, tuple(coming), step)
+
+    def queued(self, agent: Agent, key: PromiseKey) -> list[str]:
+        """Methods in an agent's queue that are to be given the id."""
+        seqs = {seq for k in self._carriers(key) for seq in self._mentions.calls.get(k, ())}
+        return list(dict.fromkeys(one.method for one in agent.queue or () if one.seq in seqs))
 
     def _step(self, key: PromiseKey) -> str:
         uid, name = self._mentions.steps[key]

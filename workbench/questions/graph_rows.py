@@ -9,6 +9,7 @@ from typing import NamedTuple
 from workbench.core.nouns import ROOT_UID, Agent, Invocation, Matter, Promise, Step, status_of
 from workbench.core.state import State
 from workbench.questions.rows import Defined
+from workbench.questions.standing import open_waits
 
 
 class Node(NamedTuple):
@@ -81,7 +82,7 @@ def _node(agent: Agent, defined: Defined) -> Node:
 def _waits(state: State, agent: Agent) -> dict[str, Wait]:
     """By agent waited for: the oldest wait, and how many."""
     found: dict[str, Wait] = {}
-    for wait in agent.waits.values():
+    for wait in open_waits(agent).values():
         target = _waits_for(state, wait.on)
         if target is not None and not target.deleted:
             before = found.get(target.text)

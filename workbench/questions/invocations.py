@@ -15,7 +15,7 @@ from workbench.core import decisions
 from workbench.core.ephemeral import keyed_phantom
 from workbench.core.nouns import Invocation
 from workbench.core.state import State
-from workbench.errors import StoreCorruptError
+from workbench.errors import AgentIdError, StoreCorruptError
 from workbench.ids import AgentId
 from workbench.model import entries as e
 from workbench.model.description import failure_line
@@ -321,6 +321,15 @@ class Kept(NamedTuple):
         """The entries that tell when it was accepted, started and ended."""
         found = self.invocation
         return sorted({seq for seq in (found.seq, found.started, found.settled) if seq})
+
+
+def kept_by(state: State, text: str, key: str) -> Kept | None:
+    """As `kept`, of the agent whose id this text is; None for one that is no id."""
+    try:
+        agent_id = AgentId.parse(text)
+    except AgentIdError:
+        return None
+    return kept(state, agent_id, key)
 
 
 def kept(state: State, agent_id: AgentId, key: str) -> Kept | None:

@@ -15,7 +15,7 @@ from workbench.ids import ROOT_ID, PromiseId
 from workbench.model.description import failure_line
 from workbench.questions.completion import Completions
 from workbench.questions.mentions import PromiseKey
-from workbench.questions.standing import Kept, is_pinned
+from workbench.questions.standing import Kept, is_pinned, open_waits
 
 STATUSES: Final = ("running", "idle", "suspended", "interrupted", "retrying", "failed", "exited", "undefined")
 """The words of `status_of`."""
@@ -145,7 +145,8 @@ def agents(state: State, defined: Defined, kept: Kept, which: AgentFilter) -> li
 
 
 def _agent(state: State, agent: Agent, status: str, kept: Kept) -> AgentInfo:
-    oldest = next(iter(agent.waits.values()), None)
+    waits = open_waits(agent)
+    oldest = next(iter(waits.values()), None)
     return AgentInfo(
         agent.text,
         status,
@@ -153,7 +154,7 @@ def _agent(state: State, agent: Agent, status: str, kept: Kept) -> AgentInfo:
         agent.finished,
         agent.raised,
         agent.index,
-        len(agent.waits),
+        len(waits),
         _text_of(state, agent.spawned_by),
         _text_of(state, agent.source),
         agent.type_name,
@@ -180,10 +181,11 @@ def _note(state: State, agent: Agent, status: str, kept: Kept) -> str:
 
 def waits_for(state: State, agent: Agent) -> str:
     """What an agent waits for, in words; empty for nothing."""
-    oldest = next(iter(agent.waits.values()), None)
+    waits = open_waits(agent)
+    oldest = next(iter(waits.values()), None)
     if oldest is None:
         return ""
-    more = f" and {len(agent.waits) - 1:,} more" if len(agent.waits) > 1 else ""
+    more = f" and {len(waits) - 1:,} more" if len(waits) > 1 else ""
     return in_words(state, oldest.on) + more
 
 
@@ -281,7 +283,7 @@ def _promise(
     holders = [agent.text for agent in completions.holders(key) if agent.uid != promise.owner and not agent.deleted]
     if reach.cells and promise.owner != ROOT_UID:
         holders.insert(0, ROOT_ID)
-    waiting = [state.agents[uid] for uid, op in promise.waiters or () if op in state.agents[uid].waits]
+    waiting = [state.agents[uid] for uid, op in promise.waiters or () if op in open_waits(state.agents[uid])]
     return PromiseInfo(
         PromiseId(creator, f"{salt}-{promise.owner}", promise.index),
         PROMISE_STATES[bool(promise.settled)],

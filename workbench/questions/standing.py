@@ -6,7 +6,7 @@ Each is a `Link` whose text lacks the agent's name at the beginning and the time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise
+from workbench.core.nouns import ROOT_UID, Agent, Invocation, Promise, Wait
 from workbench.core.state import State
 from workbench.errors import DecodingError, DivergenceError
 from workbench.ids import PromiseId
@@ -65,6 +65,11 @@ def standing(state: State, agent: Agent, view: View) -> Link | None:
 def head_of(agent: Agent) -> Invocation | None:
     """What an agent runs, or is to run next."""
     return agent.current or (agent.queue[0] if agent.queue else None)
+
+
+def open_waits(agent: Agent) -> dict[int, Wait]:
+    """What an agent waits for: one that has failed for nothing more, unless a revert takes it back to that."""
+    return {} if agent.failure else agent.waits
 
 
 def decoded(data: bytes) -> Failure:
@@ -159,14 +164,7 @@ def _idle(agent: Agent) -> Link:
 
 def notes(state: State, agent: Agent, view: View) -> list[Link]:
     """What else is to be known of an agent: its schedules, its class, children that nobody waits for."""
-    found = []
-    for plan in state.schedules.get(agent.text, {}).values():
-        when = f"{moment(plan.due)}, in {duration(elapsed(view.now, plan.due))}"
-        link = Link(
-            agent=agent.text, kind="schedule", what=plan.method, since=plan.wall, line=plan.line, entries=(plan.seq,),
-            text=f"is to run {plan.method} at {when}",
-        )  # fmt: skip
-        found.append(link)
+    found = planned(state, agent.text, view)
     if is_pinned(state, agent, view.kept):
         text = (
             f"runs an earlier version of {agent.type_name}, because its oplog does not replay on the one defined last; "
@@ -188,6 +186,20 @@ def notes(state: State, agent: Agent, view: View) -> list[Link]:
         )
         entries = tuple(child.uid for child in children)
         found.append(Link(agent=agent.text, kind="leaked", entries=entries, to=texts, count=len(children), text=text))
+    return found
+
+
+def planned(state: State, text: str, view: View, before: str = "") -> list[Link]:
+    """What is scheduled for the agent of an id; where that is all there is of it, with words to stand before."""
+    found = []
+    for plan in state.schedules.get(text, {}).values():
+        when = f"{moment(plan.due)}, in {duration(elapsed(view.now, plan.due))}"
+        link = Link(
+            agent=text, kind="schedule", what=plan.method, since=plan.wall, line=plan.line, entries=(plan.seq,),
+            text=f"{before}is to run {plan.method} at {when}", root=bool(before),
+            end=f"{text}.{plan.method} is scheduled for {moment(plan.due)}" if before else "",
+        )  # fmt: skip
+        found.append(link)
     return found
 
 
@@ -216,4 +228,4 @@ def is_leaked(state: State, agent: Agent) -> bool:
     if parent.current is not None and not parent.deleted and parent.current.started < head.seq:
         return False
     waiting = [(state.agents.get(uid), op) for uid, op in head.waiters or ()]
-    return not any(other is not None and op in other.waits for other, op in waiting)
+    return not any(other is not None and op in open_waits(other) for other, op in waiting)

@@ -22,7 +22,7 @@ from workbench.core.state import State
 from workbench.questions.completion import Completions, Reach
 from workbench.questions.explanation import Link, Why, answer, at_line, chosen, duration, elapsed, moment, several
 from workbench.questions.mentions import PromiseKey
-from workbench.questions.standing import View, decoded, in_short, notes, promise_name, standing
+from workbench.questions.standing import View, decoded, in_short, notes, planned, promise_name, standing
 
 FEW: Final = 3
 """So many waits of one kind are told one by one; more are summed up."""
@@ -101,6 +101,12 @@ def follow(state: State, agent: Agent, view: View) -> Trail:
     capped = view.mentions is not None and view.mentions.capped and bool(promises)
     now = view.now, state.seq
     return Trail(agent.text, now, follower.links, promises, follower.fans, follower.left, capped)
+
+
+def follow_plans(state: State, text: str, view: View) -> Trail:
+    """What is scheduled for an agent that there is not yet."""
+    links = planned(state, text, view, "does not exist yet, and ")
+    return Trail(text, (view.now, state.seq), links, set(), {}, 0, capped=False)
 
 
 def tell(trail: Trail, walls: Mapping[int, int], done: Mapping[int, int]) -> Why:
@@ -338,7 +344,8 @@ class _Follower:
                 to = tuple(self._go_to(other) for other in helpers[:_HELPERS])
             capped = self._view.mentions is not None and self._view.mentions.capped
             kind = "orphan" if reach.nobody and not capped else "promise"
-            who = reach.told(agent, name, known=not capped)
+            behind = self._completions.queued(agent, (promise.owner, promise.index))
+            who = reach.told(agent, name, behind, known=not capped)
             if more:
                 who += f"; of the others {several([other.text for other in more.values()])} can complete some"
             text, end = f"{text}: {who}", f"promise {name}: {who}"

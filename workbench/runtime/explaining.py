@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from workbench.core.decisions import find_key
 from workbench.core.lineage import Segment, segments
 from workbench.core.nouns import Agent
 from workbench.core.state import State
@@ -28,7 +27,7 @@ from workbench.questions.invocations import Fate, Invocations
 from workbench.questions.mentions import TELLING, Mentions, PromiseKey
 from workbench.questions.origins import origins
 from workbench.questions.standing import Kept, View
-from workbench.questions.why import Fan, Trail, follow, tell
+from workbench.questions.why import Fan, Trail, follow, follow_plans, tell
 from workbench.questions.window import Window
 from workbench.runtime.reading import Reader, id_text
 from workbench.store.log import Log
@@ -201,6 +200,9 @@ class _Explainer:
 
         def look(state: State) -> _Look:
             view = View(means.wall(), means.defined, self._log.salt, mentions, means.kept)
+            text = id_text(asked)
+            if state.find(text) is None and state.schedules.get(text):
+                return _Look(follow_plans(state, text, view), 1, {})
             trail = follow(state, means.find(state, asked), view)
             made = [promise.created for key in trail.promises if (promise := state.promises.get(key)) is not None]
             parts = {fan.uid: segments(state, fan.uid) for fan in trail.fans.values()}
@@ -287,12 +289,16 @@ class _Explainer:
         uid = body.target if isinstance(body, e.CallMade) else accepted.agent
         text = str(getattr(asked, "agent_id", ""))
 
-        def look(state: State) -> tuple[int, tuple[int, int]]:
-            forks = (agent.uid for agent in state.agents.values() if agent.source and agent.text == text)
-            return next(forks, uid), (means.wall(), state.seq)
+        key = body.key if isinstance(body, e.CallMade) else None
 
-        owner, now = means.read(look)
-        return _Named(owner, seq, now)
+        def look(state: State) -> _Named:
+            forks = (agent.uid for agent in state.agents.values() if agent.source and agent.text == text)
+            joined = (state.agents[uid].keys or {}).get(key) if key is not None else None
+            first = seq if joined is None else min(seq, joined.seq)
+            return _Named(next(forks, uid), first, (means.wall(), state.seq))
+
+        found: _Named = means.read(look)
+        return found
 
     # ---- forks ---------------------------------------------------------------------------------------------------
 
@@ -364,13 +370,13 @@ def _named(state: State, asked: object, means: _Means, *, running: bool) -> _Nam
     if type(asked) is tuple:
         if len(asked) != 2 or not isinstance(asked[1], str):  # noqa: PLR2004 - an agent and a key
             raise AgentTypeError(f"{asked!r:.80} names no invocation", "a pair is an agent and a key", _HOW)
-        agent = means.find(state, asked[0])
-        invocation = find_key(state, agent.text, asked[1])
-        if invocation is None:
+        kept = invocations.kept_by(state, id_text(asked[0]), asked[1])
+        if kept is None:
+            agent = means.find(state, asked[0])
             raise UnknownAgentError(
                 f"{agent.text} has no invocation with key {asked[1]!r:.80}", "no call had this key", _HOW
             )
-        return _Named(agent.uid, invocation.seq, now)
+        return _Named(kept.invocation.target, kept.invocation.seq, now)
     agent = means.find(state, asked)
     order = (agent.current, agent.last) if running else (agent.last, agent.current)
     invocation = next((one for one in (*order, *(agent.queue or ())) if one is not None), None)

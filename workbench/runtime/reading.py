@@ -179,11 +179,8 @@ class Reader(ABC):
 
     def kept(self, agent: object, key: str) -> Kept | None:
         """The invocation that has a key, as the state holds it."""
-        try:
-            agent_id = AgentId.parse(id_text(agent))
-        except AgentIdError:
-            return None
-        return self.read(lambda state: invocations.kept(state, agent_id, key))
+        text = id_text(agent)
+        return self.read(lambda state: invocations.kept_by(state, text, key))
 
     def schedules(self, agent: object = None) -> list[ScheduleHandle]:
         """What is scheduled and has not come, the next first; each handle can cancel.
