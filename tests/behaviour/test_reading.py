@@ -159,6 +159,43 @@ def test_a_status_that_there_is_not(session: wb.Session) -> None:
             read(**{word: "runing"})
 
 
+@pytest.mark.parametrize("at", [-1, "3", 1.5, True])
+def test_what_is_no_entry_is_refused(session: wb.Session, tmp_path: Path, at: Any) -> None:
+    """Where an entry is asked for, what cannot be the number of one is refused in words."""
+    asked = [session.graph, session.fork_tree, session.entry, lambda seq: list(session.entries(0, seq)),
+             lambda seq: session.figure("graph", seq), lambda seq: session.snapshot("graph", seq),
+             lambda seq: session.to_mermaid("graph", seq), lambda seq: session.to_perfetto(tmp_path / "p", seq),
+             lambda seq: session.to_shiviz(tmp_path / "s", seq)]  # fmt: skip
+    for ask in asked:
+        with pytest.raises(wb.AgentTypeError, match=r"named by its number|counted from 1"):
+            ask(at)  # type: ignore[operator] # each takes one
+
+
+def test_words_that_are_no_text_are_refused(session: wb.Session) -> None:
+    """A filter that is no text, and a promise that is no id, is refused by what it is."""
+    with pytest.raises(wb.AgentTypeError, match="name=3: a int is no text"):
+        session.agents(name=3)  # type: ignore[arg-type] # as people do
+    with pytest.raises(wb.AgentTypeError, match=r"type=<class .*Shop'>: a type is no text"):
+        session.agents(type=Shop)  # type: ignore[arg-type] # likewise
+    for ask in (lambda: session.invocations(key=1), lambda: session.invocation(Shop.get(), 1)):  # type: ignore[arg-type]
+        with pytest.raises(wb.AgentTypeError, match="key=1: a int is no text"):
+            ask()
+    for wrong in ("Session()#x-1/2", None, Shop.get()):
+        with pytest.raises(wb.AgentTypeError, match="is no promise id"):
+            session.promise_state(wrong)  # type: ignore[arg-type] # likewise
+
+
+def test_a_query_takes_named_parameters(either: wb.Session) -> None:
+    """A dict gives the values for names; what is no query, or gives no values, is refused in words."""
+    assert either.sql("SELECT :a || :b", {"a": "x", "b": "y"}) == [("xy",)]
+    assert either.sql("SELECT ? || ?", ["x", "y"]) == [("xy",)]
+    with pytest.raises(wb.StoreError, match="b"):
+        either.sql("SELECT :a || :b", {"a": "x"})
+    for query, values in ((None, ()), (b"SELECT 1", ()), ("SELECT ?", "1"), ("SELECT ?", 1), ("SELECT 1", None)):
+        with pytest.raises(wb.AgentTypeError, match=r"Pass a string|Pass a tuple"):
+            either.sql(query, values)  # type: ignore[arg-type] # as people do
+
+
 def test_deleted_agents_are_not_told(session: wb.Session) -> None:
     """A deleted agent is in no list and no graph, and reading its oplog says that it was."""
     wb.run(Shop.get("a").sell("x"))

@@ -6,7 +6,7 @@ there. What is read is told to people: agent code may not ask, because no entry 
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,7 +19,7 @@ from workbench.errors import AgentIdError, NotInAgentError, UnknownAgentError
 from workbench.ids import AgentId, PromiseId
 from workbench.model import entries as e
 from workbench.model.entries import Entry
-from workbench.questions import graph_rows, invocations, rows
+from workbench.questions import arguments, graph_rows, invocations, rows
 from workbench.questions.completion import Completions
 from workbench.questions.invocations import INVOCATION_STATES, InvocationInfo, Invocations, Kept
 from workbench.questions.mentions import TELLING, Mentions, PromiseKey
@@ -31,6 +31,7 @@ from workbench.runtime.folding import fold_log
 from workbench.runtime.schedules import ScheduleHandle
 from workbench.store.connection import place_of
 from workbench.store.log import Log
+from workbench.store.query import Parameters
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -112,8 +113,10 @@ class Reader(ABC):
 
         Raises:
             SearchError: there is no such status.
+            AgentTypeError: a type or a name is no text.
         """
         rows.one_of("status", status, STATUSES)
+        arguments.words(type=type, name=name)
         which = AgentFilter(status, type, name, None if parent is None else id_text(parent))
         return self.read(lambda state: rows.agents(state, self._defined, self._kept, which))
 
@@ -155,8 +158,10 @@ class Reader(ABC):
 
         Raises:
             SearchError: there is no such state.
+            AgentTypeError: a key or a method is no text.
         """
         rows.one_of("state", state, INVOCATION_STATES)
+        arguments.words(key=key, method=method)
         upto = self.read(lambda now: now.seq)
         known = Invocations().fold(self._log.select(invocations.TELLING, upto=upto))
         return [
@@ -179,6 +184,7 @@ class Reader(ABC):
 
     def kept(self, agent: object, key: str) -> Kept | None:
         """The invocation that has a key, as the state holds it."""
+        arguments.words(key=key)
         text = id_text(agent)
         return self.read(lambda state: invocations.kept_by(state, text, key))
 
@@ -250,8 +256,10 @@ class Reader(ABC):
 
         Raises:
             PromiseNotFound: no promise has this id.
+            AgentTypeError: it is no promise id.
         """
         salt = self._log.salt
+        arguments.promise_id(promise_id)
         settled = self.read(lambda state: find_promise(state, salt, promise_id).settled)
         return "completed" if settled else "pending"
 
@@ -310,6 +318,7 @@ class Reader(ABC):
 
     def entry(self, seq: int) -> Entry | None:
         """The committed entry of this `seq`, or None."""
+        arguments.entry_number(seq)
         return next(iter(self._log.read_seqs([seq])), None) if 0 < seq <= self._log.last_seq else None
 
     def page(self, uid: int, start: int, count: int) -> tuple[int, list[Entry]]:
@@ -339,7 +348,12 @@ class Reader(ABC):
         Args:
             after: the last `seq` that does not count.
             upto: the last `seq` that counts; None for all that is committed by now.
+
+        Raises:
+            AgentTypeError: one of them is no number of an entry.
         """
+        for seq in (after, *([] if upto is None else [upto])):
+            arguments.entry_number(seq)
         last = self.read(lambda now: now.seq)
         return self._log.read(after, last if upto is None else min(upto, last))
 
@@ -356,12 +370,18 @@ class Reader(ABC):
         later = sum(entry.index > index for entry in entries)
         return why_no_cut(entries, index), later, entries[-1].index if entries else 0
 
-    def sql(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def sql(self, query: str, parameters: Parameters = ()) -> list[tuple[object, ...]]:
         """Run a SELECT on the store (tables `log`, `kind`, `place`; view `oplog`); read only.
+
+        Args:
+            query: one statement.
+            parameters: a tuple with a value for each `?` in it, or a dict with one for each `:name`.
 
         Raises:
             StoreError: SQLite refuses the query; says why.
+            AgentTypeError: the query is no text, or the parameters are none.
         """
+        arguments.sql(query, parameters)
         self.read(lambda _: None)
         return self._log.query(query, parameters)[1]
 
@@ -401,12 +421,17 @@ class Reader(ABC):
         Args:
             at: the last entry (`seq`) that counts; None for now. The past is folded anew for it, a second for each
                 100,000 entries.
+
+        Raises:
+            AgentTypeError: it is no number of an entry.
         """
         graphs.load()
         return graphs.agent_graph(self._as_of(at, lambda state: graph_rows.agent_rows(state, self._defined)))
 
     def _as_of(self, at: int | None, question: Callable[[State], _T]) -> _T:
         """The answer to a question asked of the state as of an entry."""
+        if at is not None:
+            arguments.entry_number(at)
         newest = self.read(lambda state: state.seq)
         if at is None or at >= newest:
             return self.read(question)

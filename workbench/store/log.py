@@ -21,6 +21,7 @@ from workbench.store.checkpoints import keep
 from workbench.store.commit_mark import CommitMark, remove_mark
 from workbench.store.connection import OWN, connect, disk_error, is_io_error, let_it_run
 from workbench.store.faults import reach
+from workbench.store.query import Parameters
 from workbench.store.reading import Part, StoreReader
 from workbench.store.schema import (
     CHECKPOINT_TABLES,
@@ -66,7 +67,7 @@ class Log(Protocol):
     ) -> Iterator[Entry]:
         """Committed entries of some kinds, and those whose body holds some bytes; in order, any thread."""
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
+    def query(self, sql: str, parameters: Parameters = ()) -> tuple[list[str], list[tuple[object, ...]]]:
         """Run a read-only SELECT: column names and rows."""
 
     def keep(self, seq: int, state: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from workbench.model.entries import KIND_NUMBERS, KINDS, Body, Entry, encode_body
 from workbench.store.log import SqliteLog
-from workbench.store.query import run_query
+from workbench.store.query import Parameters, run_query
 from workbench.store.reading import Part, new_file
 from workbench.store.schema import SCHEMA, insert_rows
 
@@ -81,7 +81,7 @@ class MemoryLog:
             for at in range(0, len(entries), _BATCH):
                 log.append(entries[at : at + _BATCH])
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
+    def query(self, sql: str, parameters: Parameters = ()) -> tuple[list[str], list[tuple[object, ...]]]:
         """Run one read-only statement on a throw-away copy in SQLite."""
         db = sqlite3.connect(":memory:", isolation_level=None)
         try:

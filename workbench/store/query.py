@@ -1,12 +1,15 @@
 """Reading a store with SQL, and nothing but reading."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from workbench.errors import StoreError
 from workbench.store.connection import let_it_run
 from workbench.store.schema import OPLOG_VIEW
+
+Parameters = Sequence[object] | Mapping[str, object]
+"""Values for the places of a query: for each `?` in order, or for each `:name`."""
 
 _READING: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
@@ -28,9 +31,7 @@ def _only_reading(action: int, name: str | None, *_: object) -> int:
     return sqlite3.SQLITE_OK if reading else sqlite3.SQLITE_DENY
 
 
-def run_query(
-    db: sqlite3.Connection, sql: str, parameters: Sequence[object]
-) -> tuple[list[str], list[tuple[object, ...]]]:
+def run_query(db: sqlite3.Connection, sql: str, parameters: Parameters) -> tuple[list[str], list[tuple[object, ...]]]:
     """One SELECT's column names and rows; SQLite's refusal becomes a `StoreError`. Ctrl-C ends it."""
     let_it_run(db)
     db.set_progress_handler(_go_on, _STEPS)
@@ -40,7 +41,7 @@ def run_query(
     db.execute(f"PRAGMA query_only = {query_only:d}")
     db.set_authorizer(_only_reading)  # a read-only connection would still attach files, and write copies
     try:
-        cursor = db.execute(sql, tuple(parameters))
+        cursor = db.execute(sql, parameters if isinstance(parameters, Mapping) else tuple(parameters))
         names = [column[0] for column in cursor.description or ()]
         return names, cursor.fetchall()
     except sqlite3.Error as error:

@@ -22,7 +22,7 @@ from workbench.store.chain import START, link
 from workbench.store.checkpoints import Oplogs, positions, states
 from workbench.store.commit_mark import Marked, lost, read_mark, remove_mark
 from workbench.store.connection import SALVAGE, SIDES, connect, disk_error, let_it_run, long_values, reading, size_of
-from workbench.store.query import run_query
+from workbench.store.query import Parameters, run_query
 from workbench.store.rows import StrangeRowError, entry_of
 from workbench.store.schema import APPLICATION_ID, FORMAT, KIND_NAMES, SALT_HASH, TABLES, salt_hash
 
@@ -365,7 +365,7 @@ class StoreReader:
         with self._reading() as db, long_values(db):
             yield from map(self._entry, rows_of(db, where, (after, _EVER if upto is None else upto, *values)))
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[object, ...]]]:
+    def query(self, sql: str, parameters: Parameters = ()) -> tuple[list[str], list[tuple[object, ...]]]:
         """Run one read-only statement.
 
         Raises:
