@@ -122,6 +122,15 @@ def test_unknown_diagram_is_told(session: wb.Session) -> None:
         mermaid_text(session, "pie")  # type: ignore[arg-type]
 
 
+def test_page_with_unknown_view_is_told(session: wb.Session, tmp_path: Path) -> None:
+    """A view that there is not is refused before a file is made, and one by itself need not stand in a row."""
+    with pytest.raises(SearchError, match=r"view='nonsense': there is no such view. Name one of graph"):
+        session.to_html(tmp_path / "page.html", panes=("graph", "nonsense"))
+    assert not list(tmp_path.glob("page*"))
+    page = session.to_html(tmp_path / "page.html", panes="why").read_text("utf-8")
+    assert '{"panes":["why"],' in page
+
+
 def test_agents_do_not_save(session: wb.Session, tmp_path: Path) -> None:
     """In an agent saving is refused, as any reading of the session is, and no file is made."""
 

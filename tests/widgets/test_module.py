@@ -21,11 +21,12 @@ from tests.views.entry_log import fan_out
 from tests.widgets.conftest import Show
 from tests.widgets.front_end import Feed, FrontEnd
 from workbench import front
+from workbench.exports.page import PANES
 from workbench.views import graph_looks
 from workbench.views.graph_nodes import Link, Origin, Status
 from workbench.views.tape import Arrow, PromiseEvent, Reason, Row
 from workbench.widgets.code import code
-from workbench.widgets.dashboard import PANES, Dashboard
+from workbench.widgets.dashboard import Dashboard
 from workbench.widgets.subshells import answer_anywhere
 
 MODULE = front.assemble(*front.DASHBOARD)

@@ -12,11 +12,11 @@ import workbench as wb
 from tests.widgets.conftest import Show
 from tests.widgets.front_end import FrontEnd
 from workbench.errors import AgentIdError, SearchError, UnknownAgentError
+from workbench.exports.page import PANES
 from workbench.model.agent_type import registry
 from workbench.testing import SimulatedClock
 from workbench.widgets import dashboard as dashboards
 from workbench.widgets.channel import Channel
-from workbench.widgets.dashboard import PANES
 from workbench.widgets.show import Still, dashboard, dashboard_from_now, display_dashboard
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from workbench.exports import pictures
 from workbench.exports.answers import Answers
 from workbench.exports.figures import figure as figure_of
-from workbench.exports.page import page
+from workbench.exports.page import PANES, page
 from workbench.exports.saving import mermaid_text, save_perfetto, save_shiviz, tape_of, write
+from workbench.questions.rows import one_of
 from workbench.runtime.viewed import Viewed
 from workbench.signs import printable
 
@@ -47,6 +48,9 @@ def to_html(
     session: Viewed, path: "str | os.PathLike[str]", *, panes: Sequence[str] = (), overwrite: bool = False
 ) -> Path:
     """See `Viewed.to_html`."""
+    panes = (panes,) if isinstance(panes, str) else panes
+    for name in panes:
+        one_of("view", name, PANES)
     tape = tape_of(session)
     name = printable(Path(session.path).name)
     facts = {"store": name, "path": name, "entries": tape.last_seq, "lag": 0}

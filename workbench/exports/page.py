@@ -4,13 +4,16 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from workbench import front
 from workbench.views.tape import Tape
 from workbench.views.tape_packet import saved
+
+PANES: Final = ("graph", "timeline", "promises", "forks", "oplog", "why")
+"""The views, in the order of their tabs."""
 
 
 def page(

@@ -101,13 +101,14 @@ class Viewed(Explaining):
 
         Args:
             path: of the file.
-            panes: which views; all by default.
+            panes: which views, in the order of their tabs, as `("graph", "why")`; all by default.
             overwrite: replace a file that is there.
 
         Returns:
             where it lies.
 
         Raises:
+            SearchError: there is no such view; names those that there are.
             StoreError: the file exists, or cannot be written.
         """
         written: Path = self._room("files").to_html(self, path, panes=panes, overwrite=overwrite)

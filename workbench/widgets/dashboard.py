@@ -18,6 +18,7 @@ from workbench import front
 from workbench.errors import AgentTypeError, RefusedError, WorkbenchError
 from workbench.exports import moments, pictures
 from workbench.exports.answers import Answers, described
+from workbench.exports.page import PANES
 from workbench.ids import ROOT_ID
 from workbench.runtime.client import Client
 from workbench.runtime.reading import id_text
@@ -34,8 +35,6 @@ from workbench.widgets.subshells import answer_anywhere
 if TYPE_CHECKING:
     import networkx as nx
 
-PANES: Final = ("graph", "timeline", "promises", "forks", "oplog", "why")
-"""The views, in the order of their tabs."""
 _LIVE: Final = -1
 _LONG: Final = 20_000
 """Entries that are folded at once for a picture: a fifth of a second."""

@@ -11,13 +11,14 @@ from weakref import ref
 from IPython.display import display
 
 from workbench.core.nouns import ROOT_UID
+from workbench.exports.page import PANES
 from workbench.model.agent_type import AgentType, registry
 from workbench.questions.rows import one_of
 from workbench.runtime.opening import default_session
 from workbench.runtime.session import Session
 from workbench.views.earlier import earlier_agents
 from workbench.views.graph import Earlier
-from workbench.widgets.dashboard import PANES, Dashboard
+from workbench.widgets.dashboard import Dashboard
 
 
 def dashboard(
