@@ -225,6 +225,23 @@ def test_many_calls_are_summed_up(session: wb.Session, shut: None) -> None:
     assert len(found.roots) == 1
 
 
+def test_calls_of_an_earlier_fan_out_are_not_counted(session: wb.Session, shut: None) -> None:
+    """What was called one after the other, or gathered before, is no part of what is waited for now."""
+
+    @wb.agent
+    class Twice:
+        async def go(self) -> None:
+            await wb.join([Gated.get(n).process(0) for n in range(5)])
+            for n in range(3):
+                await Gated.get(n).process(0)
+            await wb.join([Gated.get(n).process(n > 1) for n in range(7)])
+
+    Twice.get().go.trigger()
+    stands(session, "Gated(6)", "step")
+    told = "waits for 7 calls of Gated.process: 2 done, 5 running;"
+    until(lambda: told in session.why(Twice.get()).sentences[0])
+
+
 def test_other_waits_are_told_too(session: wb.Session, shut: None) -> None:
     """What an agent waits for besides is a sentence of its own; a few calls are told one by one."""
     Boss.get().fan.trigger(5, 2, 2)

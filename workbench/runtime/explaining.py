@@ -7,7 +7,7 @@ nothing that matters has come in between.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final, NamedTuple
 
 from workbench.core.lineage import Segment, segments
@@ -224,18 +224,29 @@ class _Explainer:
         return changed
 
     def _done(self, fan: Fan, parts: Sequence[Segment]) -> int:
-        """How many calls of a fan-out have been answered, counted back to where the invocation began; 0 if too many."""
-        delivered: set[int] = set()
-        done = 0
-        for entry in islice(self._backwards(parts), MAX_COUNTED):
-            body = entry.body
-            if entry.seq <= fan.started:
-                return done
-            if isinstance(body, e.CallDelivered):
-                delivered.add(body.op)
-            elif isinstance(body, e.CallMade) and entry.index in delivered:
-                done += f"{body.target_id.partition('(')[0]}.{body.method}" == fan.method
-        return 0
+        """How many calls of a fan-out have been answered; 0 if there are too many entries to count them.
+
+        Those that were answered before any of its calls was open are of an earlier one.
+        """
+        since = takewhile(lambda entry: entry.seq > fan.started, self._backwards(parts))
+        entries = list(islice(since, MAX_COUNTED + 1))
+        if len(entries) > MAX_COUNTED:
+            return 0
+        done, open_ones = 0, set[int]()
+        for entry in reversed(entries):
+            match entry.body:
+                case e.CallMade(awaited=True, target_id=target, method=method):
+                    if f"{target.partition('(')[0]}.{method}" == fan.method:
+                        done = done if open_ones else 0
+                        open_ones.add(entry.index)
+                case e.CallDelivered(op=op) if op in open_ones:
+                    open_ones.remove(op)
+                    done += 1
+                case e.WaitDropped(op=op):
+                    open_ones.discard(op)
+                case _:
+                    pass
+        return done
 
     def _backwards(self, parts: Sequence[Segment]) -> Iterator[Entry]:
         for uid, first, last in reversed(parts):
