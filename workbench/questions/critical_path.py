@@ -294,9 +294,15 @@ class _Walk:
         return None
 
     def _method(self, entry: Entry) -> str:
-        return (
-            entry.body.method if isinstance(entry.body, e.InvocationStarted) else self._window.method(entry.invocation)
-        )
+        match entry.body:
+            case e.InvocationStarted(method=method):
+                return method
+            case e.AgentForked(facts=e.Facts() as facts) | e.AgentReverted(facts=facts):
+                return self._window.method(facts.invocation)
+            case e.AgentForked(source=source, cut=cut):
+                made = self._window.at(source, cut)
+                return "" if made is None else self._window.method(made.invocation)
+        return self._window.method(entry.invocation)
 
     def _accepted_by(self, started: Entry, method: str) -> _Place | None:
         """From the start of an invocation to its acceptance, and on with the caller if the floor lies before that."""

@@ -385,7 +385,9 @@ def _named(state: State, asked: object, means: _Means, *, running: bool) -> _Nam
         if kept is None:
             agent = means.find(state, asked[0])
             raise UnknownAgentError(
-                f"{agent.text} has no invocation with key {asked[1]!r:.80}", "no call had this key", _HOW
+                f"{agent.text} has no invocation with key {asked[1]!r:.80}",
+                "no call had this key, or it was withdrawn or reverted",
+                _HOW,
             )
         return _Named(kept.invocation.target, kept.invocation.seq, now)
     agent = means.find(state, asked)

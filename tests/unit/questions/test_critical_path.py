@@ -397,7 +397,9 @@ def test_a_fork_of_the_past_that_a_fork_shares() -> None:
     tape.running[two] = accepted.seq
     tape.finish(8, two)
     shared = [("Boss()", "running", 1.0), ("Boss()", "timer", 1.0)]
-    assert told(tape.path(accepted, uid=two)) == [*shared, ("two", "forked", 4.0), ("two", "running", 2.0)]
+    path = tape.path(accepted, uid=two)
+    assert told(path) == [*shared, ("two", "forked", 4.0), ("two", "running", 2.0)]
+    assert {segment.method for segment in path.segments} == {"m"}
     tape.put(8, one, e.AgentReverted(fired.index, facts))
     tape.finish(9, one)
     assert told(tape.path(accepted, uid=one)) == [*shared, ("one", "reverted", 6.0), ("one", "running", 1.0)]
