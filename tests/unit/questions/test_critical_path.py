@@ -592,12 +592,26 @@ def write_tree(tape: Tape, chance: random.Random, uid: int, accepted: Entry, at:
         else:
             begun = tape.put(at, uid, e.StepStarted("s") if kind < 0.7 else e.TimerSet(0))
             at += chance.choice([0, 1, 2])
+            if chance.random() < 0.3:
+                tape.put(at, uid, e.AgentInterrupted(b""))
+                at += chance.choice([0, 1])
+                if chance.random() < 0.5:
+                    tape.put(at, uid, e.AgentResumed())
+                    at += chance.choice([0, 1])
             end = e.TimerFired(begun.index)
             step = e.StepFinished(begun.index, ok=True, value=b"")
             tape.put(at, uid, step if kind < 0.7 else end, begun.seq)
     at += chance.choice([0, 0.5])
     tape.finish(at, uid)
     return at
+
+
+def assert_told_as_interrupted(path: CriticalPath) -> None:
+    """While an agent is told to be interrupted it is not at work."""
+    for segment in path.segments:
+        for overlap in path.parallel:
+            if segment.kind == "interrupted" and max(segment.begin, overlap.begin) < min(segment.end, overlap.end):
+                assert segment.agent not in overlap.agents
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -610,9 +624,11 @@ def test_any_path_is_whole(seed: int) -> None:
     end = write_tree(tape, chance, uid, accepted, 0, 3)
     whole = tape.path(accepted)
     assert_whole(whole)
+    assert_told_as_interrupted(whole)
     assert whole.total == end
     everything = tape.entries
     for _ in range(5):
         tape.entries = everything[: chance.randint(accepted.seq, len(everything))]
         assert_whole(tape.path(accepted, end + 1))
+        assert_told_as_interrupted(tape.path(accepted, end + 1))
         assert_whole(tape.path(accepted, end + 1, after=chance.randint(0, len(tape.entries))))
