@@ -425,6 +425,7 @@ def test_names_of_later_cells_are_waited_for(
         (row,) = (a for a in session.agents() if a.type == "Shop")
         assert row.status == "undefined"
     assert f"asks for {missing}, which no cell has defined" in caplog.text
+    assert f"asks for {missing}: run the cell that defines {missing}" in session.why('Shop("a")').sentences[0]
     session.simulate_crash()
     wb.run(session.at_rest())
     ran(HELPERS[missing], names)

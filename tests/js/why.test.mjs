@@ -61,7 +61,7 @@ test("an answer of no links, of one that stands alone, and of a ring, has a pict
   assert.deepEqual([names(alone), alone.lines], [["A()"], []]);
   const ring = chainOfLinks([link("A()", "call", { what: "B().x", to: ["B()"] }), link("B()", "cycle", { what: "A().x", to: ["A()"], root: true })], "A()", (id) => id);
   placeChain(ring);
-  assert.deepEqual(roots(ring), ["B(): waits for itself"]);
+  assert.deepEqual(roots(ring), ["B(): in a ring of waits"]);
   assert.deepEqual([ring.boxes.get("a A()").column, ring.boxes.get("a B()").column], [0, 1]);
 });
 

@@ -69,7 +69,7 @@ export function chainOfLinks(links, about, name, now = 0) {
         const call = callName(link.what || link.method || "");
         chain.lines.push({ from: key, to, text: link.kind === "queued" ? `queued: ${call}` : count > 1 ? `${count.toLocaleString("en")} × ${call}` : call, sub: place, title: link.text ?? "", kind: link.kind === "queued" ? "queued" : "call", since });
       });
-      if (link.root || !to.length) whyBox(chain, key, { root: true, sub: link.kind === "cycle" ? "waits for itself" : STANDS[link.kind] ?? link.kind, title: link.end || link.text || link.agent });
+      if (link.root || !to.length) whyBox(chain, key, { root: true, sub: link.kind === "cycle" ? "in a ring of waits" : STANDS[link.kind] ?? link.kind, title: link.end || link.text || link.agent });
     }
   }
   if (!chain.boxes.has(chain.first)) chain.first = chain.boxes.keys().next().value ?? "";

@@ -1,6 +1,7 @@
 """What questions are asked with, checked: what cannot be meant is refused in words, before anything is looked up."""
 
 from collections.abc import Mapping, Sequence
+from typing import SupportsIndex
 
 from workbench.errors import AgentTypeError
 from workbench.ids import PromiseId
@@ -12,9 +13,9 @@ def entry_number(seq: object) -> None:
     Raises:
         AgentTypeError: it is no number, or a negative one.
     """
-    if isinstance(seq, bool) or not isinstance(seq, int):
+    if isinstance(seq, bool) or not isinstance(seq, SupportsIndex):
         raise AgentTypeError(f"entry {seq!r:.40}", "an entry is named by its number", "pass an int, or None for now")
-    if seq < 0:
+    if seq.__index__() < 0:
         raise AgentTypeError(
             f"entry {seq}", "entries are counted from 1, and not from the end", "pass a seq, or None for now"
         )

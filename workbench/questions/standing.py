@@ -29,6 +29,7 @@ class View(NamedTuple):
         salt: of the store, for the ids of promises.
         mentions: who was given which ids; None when the log was not read for it.
         kept: whether an earlier class is there to run.
+        missing: the name that an agent's code asks for and that no cell has defined yet, or empty.
     """
 
     now: int
@@ -36,6 +37,7 @@ class View(NamedTuple):
     salt: str
     mentions: Mentions | None = None
     kept: Kept = lambda *_: True
+    missing: Callable[[Agent], str] = lambda _: ""
 
 
 def standing(state: State, agent: Agent, view: View) -> Link | None:
@@ -53,7 +55,7 @@ def standing(state: State, agent: Agent, view: View) -> Link | None:
     if head is None:
         return _idle(agent)
     if not view.defined(agent):
-        return _undefined(state, agent, head)
+        return _undefined(state, agent, head, view.missing(agent))
     if agent.current is None:
         return Link(
             agent=agent.text, kind="ready", what=head.method, since=head.accepted_wall, entries=(head.seq,), root=True,
@@ -137,13 +139,14 @@ def _caller(state: State, invocation: Invocation) -> str:
     return "cells" if invocation.caller == ROOT_UID or caller is None else caller.text
 
 
-def _undefined(state: State, agent: Agent, head: Invocation) -> Link:
+def _undefined(state: State, agent: Agent, head: Invocation, name: str) -> Link:
     since = max(state.opened, head.seq)
     number = len(agent.queue or ()) + (agent.current is not None)
-    text = f"has {number:,} invocation{'s' if number > 1 else ''} to run, {head.method} first, and no class: "
+    what, lacks = name or agent.type_name, f"asks for {name}" if name else "no class"
+    text = f"has {number:,} invocation{'s' if number > 1 else ''} to run, {head.method} first, and {lacks}: "
     return Link(
-        agent=agent.text, kind="undefined", what=agent.type_name, entries=(since,), count=number, root=True,
-        text=f"{text}run the cell that defines {agent.type_name}", end=f"the class {agent.type_name} is not defined",
+        agent=agent.text, kind="undefined", what=what, entries=(since,), count=number, root=True,
+        text=f"{text}run the cell that defines {what}", end=f"{'' if name else 'the class '}{what} is not defined",
     )  # fmt: skip
 
 

@@ -75,9 +75,10 @@ class Definitions:
         before, self._of_name[uid] = self._of_name.get(uid), missing
         return before is None or before.name != missing.name
 
-    def lacks_name(self, uid: int) -> bool:
-        """Whether an agent waits for a name."""
-        return uid in self._of_name
+    def name_for(self, uid: int) -> str:
+        """The name that an agent waits for; empty when it waits for none."""
+        missing = self._of_name.get(uid)
+        return missing.name if missing is not None else ""
 
     def names_came(self) -> list[int]:
         """Whose names are there now."""

@@ -125,6 +125,7 @@ class Explaining(Reader):
                 self.wall,
                 self._defined,
                 self._kept,
+                self._missing,
                 lambda state, asked: self._require(state, id_text(asked)),
             )
         )
@@ -137,7 +138,8 @@ class _Means(NamedTuple):
         read: asks the state at one moment.
         log: what is committed.
         wall: the present time.
-        defined: whether an agent's class is there to run; `kept`, whether an earlier one of a name is.
+        defined: whether an agent's class is there to run; `kept`, whether an earlier one of a name is; `missing`, what
+            name its code lacks.
         find: the agent that a client, an id or a text names; raises `UnknownAgentError`.
     """
 
@@ -146,6 +148,7 @@ class _Means(NamedTuple):
     wall: Callable[[], int]
     defined: Callable[[Agent], bool]
     kept: Kept
+    missing: Callable[[Agent], str]
     find: Callable[[State, object], Agent]
 
 
@@ -199,7 +202,7 @@ class _Explainer:
         means = self._means
 
         def look(state: State) -> _Look:
-            view = View(means.wall(), means.defined, self._log.salt, mentions, means.kept)
+            view = View(means.wall(), means.defined, self._log.salt, mentions, means.kept, means.missing)
             text = id_text(asked)
             if state.find(text) is None and state.schedules.get(text):
                 return _Look(follow_plans(state, text, view), 1, {})

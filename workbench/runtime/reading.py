@@ -73,6 +73,10 @@ class Reader(ABC):
     def _defined(self, agent: Agent) -> bool:
         """Whether an agent's class is there to run."""
 
+    def _missing(self, agent: Agent) -> str:  # noqa: ARG002 - a reader runs nothing
+        """The name that an agent's code asks for and that no cell has defined yet, or empty."""
+        return ""
+
     @abstractmethod
     def _kept(self, type_name: str, code: str) -> bool:
         """Whether an earlier class of this name, by the hash of its code, is there to run, as far as is known."""

@@ -249,7 +249,10 @@ class Session(Viewed):
 
     def _defined(self, agent: Agent) -> bool:
         engine = self.thread.engine
-        return engine.type_of(agent) is not None and not engine.definitions.lacks_name(agent.uid)
+        return engine.type_of(agent) is not None and not engine.definitions.name_for(agent.uid)
+
+    def _missing(self, agent: Agent) -> str:
+        return self.thread.engine.definitions.name_for(agent.uid)
 
     def _kept(self, type_name: str, code: str) -> bool:
         earlier = registry.earlier(type_name, code)
