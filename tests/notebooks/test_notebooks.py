@@ -15,11 +15,15 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def texts(notebook: Any) -> str:
-    """All that a notebook printed or returned, as text."""
-    found = []
+    """All that a notebook printed or returned, as text: of each cell first what it printed, in one piece."""
+    found: list[str] = []
     for cell in notebook.cells:
-        outputs = cell.get("outputs", ())
-        found += [output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs]
+        by_stream: dict[str, str] = {"stdout": ""}
+        for output in cell.get("outputs", ()):
+            text = output.get("text", "") or output.get("data", {}).get("text/plain", "")
+            stream = output.get("name", f"result {len(by_stream)}")
+            by_stream[stream] = by_stream.get(stream, "") + text
+        found.extend(by_stream.values())
     return "\n".join(found)
 
 
