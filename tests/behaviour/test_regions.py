@@ -850,3 +850,47 @@ def test_a_task_of_an_inner_region_is_a_part_of_the_outer_one(session: wb.Sessio
     until_at("two 1")
     gates["slow 1"].set()
     assert wb.run(session.result("Deep()"), PATIENCE) == ["slow 1", "two 1"]
+
+
+@wb.agent
+class Planner:
+    """Schedules, and cancels what is scheduled, in a region."""
+
+    async def cancels(self) -> list[bool]:
+        plan = Bank.get().move.schedule(1e6, 1, "never")
+        async with wb.atomically():
+            answers = [plan.cancel(), plan.cancel()]
+            await wb.step(act, "cancelled")
+        return [*answers, plan.cancel()]
+
+    async def plans_and_cancels(self) -> bool:
+        async with wb.atomically():
+            plan = Bank.get().move.schedule(1e6, 1, "never")
+            await wb.step(act, "planned")
+            gone = plan.cancel()
+        Bank.get().move.schedule(0, 1, "at once")
+        return gone
+
+
+def test_what_a_region_cancelled_is_cancelled_in_each_run(either: wb.Session) -> None:
+    """The answers are those of the run that a crash undid, on replay too."""
+    for this in ("cancelled 1", "cancelled 2"):
+        stop_at(this)
+    Planner.get().cancels.trigger()
+    crash_at(either, "cancelled 1")
+    crash_at(either, "cancelled 2")
+    assert wb.run(either.result("Planner()"), PATIENCE) == [True, False, False]
+    either.simulate_crash()
+    assert wb.run(Planner.get().cancels(), PATIENCE) == [True, False, False]
+
+
+def test_what_a_region_scheduled_is_scheduled_once(either: wb.Session) -> None:
+    """A schedule of a run that a crash undid is none: what the region then cancels never comes."""
+    stop_at("planned 1")
+    Planner.get().plans_and_cancels.trigger()
+    until_at("planned 1")
+    assert len(either.schedules()) == 1
+    crash_at(either, "planned 1")
+    assert wb.run(either.result("Planner()"), PATIENCE) is True
+    until(lambda: wb.run(Bank.get().seen()) == [101, ["at once"]])
+    assert either.schedules() == []

@@ -122,11 +122,15 @@ class Regions:
         holder = asyncio.ensure_future(self._holder(lock))
         await asyncio.sleep(0)
         beside = asyncio.ensure_future(self._lane(11, 3))
+        early = Child.get("region4").work.schedule(1000, 98)
         async with wb.atomically():
+            late = Child.get("region4").work.schedule(1000, 99)
+            gone = [early.cancel()]
             lanes = await asyncio.gather(self._lane(12, 2), self._lane(13, 1))
+            gone += [early.cancel(), late.cancel(), late.cancel()]
             async with lock:
                 end = await wb.step(double, 14)
-        return [await beside, *lanes, end, await holder]
+        return [await beside, *lanes, end, *gone, await holder]
 
     async def _lane(self, x: int, seconds: int) -> list[Any]:
         await asyncio.sleep(seconds)

@@ -24,14 +24,16 @@ class Undone(NamedTuple):
         tries: how often each step was tried.
         promises: the index of each promise that was made.
         completed: the promises, by owner and index, that were completed there first.
+        cancelled: the schedules, by `seq`, that were cancelled there.
     """
 
     tries: Mapping[StepPlace, int]
     promises: Mapping[PromisePlace, int]
     completed: frozenset[tuple[int, int]]
+    cancelled: frozenset[int]
 
 
-NOTHING_UNDONE: Final = Undone({}, {}, frozenset())
+NOTHING_UNDONE: Final = Undone({}, {}, frozenset(), frozenset())
 
 
 def undone(own: Iterable[Entry]) -> Undone:
@@ -44,12 +46,14 @@ def undone(own: Iterable[Entry]) -> Undone:
     tries: Counter[StepPlace] = Counter()
     promises: dict[PromisePlace, int] = {}
     completed: set[tuple[int, int]] = set()
+    cancelled: set[int] = set()
     for run in _runs(own):
         tries += _tries(run)
         promises |= _promises(run)
         bodies = [entry.body for entry in run]
         completed |= {(b.owner, b.promise) for b in bodies if isinstance(b, e.PromiseCompleted) and b.first}
-    return Undone(tries, promises, frozenset(completed))
+        cancelled |= {b.schedule for b in bodies if isinstance(b, e.ScheduleCancelled) and b.pending}
+    return Undone(tries, promises, frozenset(completed), frozenset(cancelled))
 
 
 def _runs(own: Iterable[Entry]) -> list[list[Entry]]:

@@ -277,10 +277,15 @@ class ScheduleFired(Body, frozen=True, tag=26):
 
 
 class ScheduleCancelled(Body, frozen=True, tag=27):
-    """Operation: someone cancelled a schedule; `pending` is the answer, False when it had fired or was dropped."""
+    """Operation: someone cancelled a schedule; `pending` is the answer, False when it had fired or was dropped.
+
+    `again` stands in an atomic region that runs again: this agent cancelled it in the run that a crash undid, so the
+    answer is the one that it was.
+    """
 
     schedule: int
     pending: bool
+    again: bool = False
 
 
 # ---- promises -----------------------------------------------------------------------------------------------------

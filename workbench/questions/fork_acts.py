@@ -210,7 +210,8 @@ def _noted(teller: Teller, entry: Entry) -> Noted | None:
         case e.CallScheduled(target_id=text, method=method, value=data, due=due):
             kind, what, value = "schedule", f"{text}.{method}", f"{_arguments(data)} at {moment(due)}"
             passed = teller.value(data), _length(entry.wall, due)
-        case e.ScheduleCancelled(schedule=schedule, pending=pending):
+        case e.ScheduleCancelled(schedule=schedule, pending=pending, again=again):
+            pending = pending or again
             kind, what, passed = "cancel", f"schedule {schedule}" + ("" if pending else ", too late"), (pending,)
         case e.StepStarted(name=name):
             kind, what = "step", name

@@ -404,6 +404,9 @@ class Engine:
         oplog = journal.read_oplog(segments(state, agent.uid))
         begun = agent.regions[0]
         if any(entry.index == begun and entry.seq < state.opened for entry in oplog):
+            for entry in oplog:
+                if entry.index > begun and isinstance(entry.body, e.CallScheduled) and state.schedule_of(entry.seq):
+                    self.append(*decisions.cancel_schedule(state, entry.seq, agent.uid))
             self.controls.go_back(agent, begun - 1, history.region_facts(oplog, begun), region=begun)
 
     def rehearse(self, agent: Agent, agent_type: AgentType) -> BaseException | None:

@@ -386,12 +386,18 @@ class Instance:
     def cancel_schedule(self, seq: int) -> bool:
         """Take a schedule back; whether it was still pending."""
         entry = self._expect(e.ScheduleCancelled, f"to cancel schedule {seq}")
+        regions = self.regions if self.in_region else None
         if entry is None:
-            entry = self.host.append(*decisions.cancel_schedule(self.host.state, seq, self.agent.uid), calling_line())
+            uid, draft = decisions.cancel_schedule(self.host.state, seq, self.agent.uid)
+            if regions is not None and seq in regions.undone.cancelled and seq not in regions.cancelled:
+                draft = replace(draft, again=True)
+            entry = self.host.append(uid, draft, calling_line())
         body: Any = entry.body
         if body.schedule != seq:
             self._diverge(entry, f"to cancel schedule {seq}", calling_line())
-        return bool(body.pending)
+        if regions is not None:
+            regions.cancelled.add(seq)
+        return bool(body.pending or body.again)
 
     def control(self, verb: str, target_id: str, argument: int, text: str = "") -> Any:
         """Delete, interrupt, resume, revert or fork another agent; the answer.

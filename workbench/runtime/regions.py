@@ -40,17 +40,19 @@ class Regions:
         open: indices at which those began that have not ended, in order.
         name: of the outermost one; the same when it runs again.
         completed: the promises, by owner and index, that it has tried to complete so far.
+        cancelled: the schedules, by `seq`, that it has tried to cancel so far.
     """
 
     __slots__ = (
-        "_began", "_earlier", "_inside", "_loop", "_owner", "_seen", "_under_way", "_undone", "_waiting", "completed",
-        "name", "open",
+        "_began", "_earlier", "_inside", "_loop", "_owner", "_seen", "_under_way", "_undone", "_waiting", "cancelled",
+        "completed", "name", "open",
     )  # fmt: skip
 
     def __init__(self, loop: AgentLoop, under_way: Callable[[int], bool]) -> None:
         self.open: list[int] = []
         self.name = ""
         self.completed: set[tuple[int, int]] = set()
+        self.cancelled: set[int] = set()
         self._loop, self._under_way = loop, under_way
         self._owner: Place | None = None
         self._seen: Counter[str] = Counter()
@@ -66,7 +68,8 @@ class Regions:
         """One has begun; `name` is for the outermost, and so is `earlier`: what its runs did that were undone."""
         if not self.open:
             self.name, self._earlier, self._undone, self._owner = name, earlier, None, self._place()
-            self.completed = set()
+            self.completed.clear()
+            self.cancelled.clear()
             self._seen.clear()
             self._inside.clear()
             self._began.clear()
@@ -243,8 +246,9 @@ def atomically() -> Atomically:
     asks of other agents is still done once, because each call has the key that it had; a step runs again, with the same
     `wb.idempotency_key()`, and its `StepFinished` counts the tries of all runs. Promises that it made are the ones that
     they were; one that it completed stays completed, and `wb.complete_promise` with the same payload is answered as it
-    was. Once the region has ended it never runs again. An exception ends it like any block, and nothing is undone: for
-    that see `wb.fallible_transaction`.
+    was. Schedules that it made and that have not come are made anew, and what it cancelled stays cancelled. Once the
+    region has ended it never runs again. An exception ends it like any block, and nothing is undone: for that see
+    `wb.fallible_transaction`.
 
     Inside, `wb.fork()` is refused, and so is a step with `idempotent=False`; from outside, reverting the agent to, or
     forking it at, an index inside. The tasks that it starts are parts of it. What else the agent does holds until the

@@ -52,6 +52,8 @@ def test_promises_are_known_by_task_and_number() -> None:
     found = undone(oplog(BEGIN, mine, PROMISE, PROMISE, completed, late, back(1)))
     assert found.promises == {("1", 0): 2, ("", 0): 3, ("", 1): 4}
     assert found.completed == {(7, 3)}
+    cancels = e.ScheduleCancelled(8, pending=True), e.ScheduleCancelled(9, pending=False)
+    assert undone(oplog(BEGIN, *cancels, back(1))).cancelled == {8}
     again = undone(oplog(BEGIN, PROMISE, back(1), BEGIN, e.PromiseCreated("", again=2), PROMISE, back(4)))
     assert again.promises == {("", 0): 2, ("", 1): 6}
 
