@@ -894,3 +894,51 @@ def test_what_a_region_scheduled_is_scheduled_once(either: wb.Session) -> None:
     assert wb.run(either.result("Planner()"), PATIENCE) is True
     until(lambda: wb.run(Bank.get().seen()) == [101, ["at once"]])
     assert either.schedules() == []
+
+
+@wb.agent
+class Overseer:
+    """Does things to other agents in a region."""
+
+    async def forks(self) -> list[str]:
+        async with wb.atomically():
+            made = [await Bank.get().fork(at=2), await Bank.get().fork(at=2)]
+            await wb.step(act, "forked")
+            await made[0].delete()
+            await wb.step(act, "deleted")
+        return [str(fork.agent_id) for fork in made]
+
+    async def jobs(self) -> list[str]:
+        async with wb.atomically():
+            done = await wb.fan_out(job_item, [1], name="in a region", again=True)
+            await wb.step(act, "ran")
+        return list(done)
+
+
+async def job_item(n: int) -> str:
+    return await wb.step(act, f"item {n}")
+
+
+def test_what_a_region_did_to_others_is_done_once(either: wb.Session) -> None:
+    """Forks and the like: the second run gets the answers of the one that a crash undid, on replay too."""
+    wb.run(Bank.get().move(1))
+    for this in ("forked 1", "deleted 1"):
+        stop_at(this)
+    Overseer.get().forks.trigger()
+    crash_at(either, "forked 1")
+    crash_at(either, "deleted 1")
+    made = wb.run(either.result("Overseer()"), PATIENCE)
+    assert len(set(made)) == 2
+    alive = [a.agent_id for a in either.agents(type="Bank") if a.agent_id != "Bank()" and a.status != "exited"]
+    assert alive == made[1:]
+    either.simulate_crash()
+    assert wb.run(Overseer.get().jobs(), PATIENCE) == ["item 1 1"]  # replayed before
+
+
+def test_a_job_that_a_region_runs_anew_is_run_once(either: wb.Session) -> None:
+    """`again=True` in a region that runs again: the run that it began is joined."""
+    stop_at("ran 1")
+    Overseer.get().jobs.trigger()
+    crash_at(either, "ran 1")
+    assert wb.run(either.result("Overseer()"), PATIENCE) == ["item 1 1"]
+    assert done.count("item 1") == 1

@@ -15,6 +15,8 @@ StepPlace = tuple[str, str, int]
 """Task, name of the step, number."""
 PromisePlace = tuple[str, int]
 """Task, number."""
+ControlPlace = tuple[str, str, int, int]
+"""Verb, the agent that it was done to, its argument, number; of equal ones it matters not which task did which."""
 
 
 class Undone(NamedTuple):
@@ -25,15 +27,17 @@ class Undone(NamedTuple):
         promises: the index of each promise that was made.
         completed: the promises, by owner and index, that were completed there first.
         cancelled: the schedules, by `seq`, that were cancelled there.
+        controls: what was done to other agents, or asked about them, with the answer.
     """
 
     tries: Mapping[StepPlace, int]
     promises: Mapping[PromisePlace, int]
     completed: frozenset[tuple[int, int]]
     cancelled: frozenset[int]
+    controls: Mapping[ControlPlace, tuple[bool, bytes]]
 
 
-NOTHING_UNDONE: Final = Undone({}, {}, frozenset(), frozenset())
+NOTHING_UNDONE: Final = Undone({}, {}, frozenset(), frozenset(), {})
 
 
 def undone(own: Iterable[Entry]) -> Undone:
@@ -47,13 +51,15 @@ def undone(own: Iterable[Entry]) -> Undone:
     promises: dict[PromisePlace, int] = {}
     completed: set[tuple[int, int]] = set()
     cancelled: set[int] = set()
+    controls: dict[ControlPlace, tuple[bool, bytes]] = {}
     for run in _runs(own):
         tries += _tries(run)
         promises |= _promises(run)
         bodies = [entry.body for entry in run]
         completed |= {(b.owner, b.promise) for b in bodies if isinstance(b, e.PromiseCompleted) and b.first}
         cancelled |= {b.schedule for b in bodies if isinstance(b, e.ScheduleCancelled) and b.pending}
-    return Undone(tries, promises, frozenset(completed), frozenset(cancelled))
+        controls |= _controls(bodies)
+    return Undone(tries, promises, frozenset(completed), frozenset(cancelled), controls)
 
 
 def _runs(own: Iterable[Entry]) -> list[list[Entry]]:
@@ -108,4 +114,16 @@ def _promises(run: Iterable[Entry]) -> dict[PromisePlace, int]:
             task = entry.body.task
             places[task, made[task]] = entry.body.again or entry.index
             made[task] += 1
+    return places
+
+
+def _controls(bodies: Iterable[e.Body]) -> dict[ControlPlace, tuple[bool, bytes]]:
+    """What a run did to other agents: whether it was done, and the answer."""
+    done: Counter[tuple[str, str, int]] = Counter()
+    places: dict[ControlPlace, tuple[bool, bytes]] = {}
+    for body in bodies:
+        if isinstance(body, e.ControlMade):
+            told = body.verb, body.target_id, body.argument
+            places[*told, done[told]] = body.ok, body.value
+            done[told] += 1
     return places

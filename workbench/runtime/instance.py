@@ -408,9 +408,10 @@ class Instance:
         """
         asked = f"{verb} {target_id}"
         entry = self._expect(e.ControlMade, asked)
+        done = self.regions.control(verb, target_id, argument) if self.regions is not None and self.in_region else None
         if entry is None:
             try:
-                ok, value = self.host.control(self.agent, verb, target_id, argument, text)
+                ok, value = done or self.host.control(self.agent, verb, target_id, argument, text)
             except StoreError as error:  # the session ends with it, and the code may make nothing of it
                 self.stopped = error
                 raise Stopped from error

@@ -178,6 +178,12 @@ class Regions:
         task, number = self._numbered("promise")
         return task, self.undone.promises.get((task, number), 0)
 
+    def control(self, verb: str, target_id: str, argument: int) -> tuple[bool, bytes] | None:
+        """Something is done to another agent: the answer that a run which was undone got, if one has done it."""
+        told = f"control {verb} {target_id} {argument}"
+        self._seen[told] += 1
+        return self.undone.controls.get((verb, target_id, argument, self._seen[told] - 1))
+
     def _numbered(self, what: str) -> tuple[str, int]:
         task = self.task()
         told = f"{task}:number of {what}"
@@ -246,8 +252,9 @@ def atomically() -> Atomically:
     asks of other agents is still done once, because each call has the key that it had; a step runs again, with the same
     `wb.idempotency_key()`, and its `StepFinished` counts the tries of all runs. Promises that it made are the ones that
     they were; one that it completed stays completed, and `wb.complete_promise` with the same payload is answered as it
-    was. Schedules that it made and that have not come are made anew, and what it cancelled stays cancelled. Once the
-    region has ended it never runs again. An exception ends it like any block, and nothing is undone: for that see
+    was. Schedules that it made and that have not come are made anew, and what it cancelled stays cancelled. What it did
+    to other agents (delete, interrupt, resume, revert, fork) is done, and answered as it was. Once the region has ended
+    it never runs again. An exception ends it like any block, and nothing is undone: for that see
     `wb.fallible_transaction`.
 
     Inside, `wb.fork()` is refused, and so is a step with `idempotent=False`; from outside, reverting the agent to, or
