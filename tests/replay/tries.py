@@ -65,7 +65,7 @@ def fork_between_tries(tell: Tell) -> object:
 
 
 @wb.agent
-class Keeper:
+class RegionKeeper:
     def __init__(self) -> None:
         self.asked: list[int] = []
 
@@ -136,7 +136,7 @@ class Regions:
         await asyncio.sleep(seconds)
         first = await wb.step(double, x)
         promise = wb.create_promise()
-        Keeper.get().complete.trigger(promise, x)
+        RegionKeeper.get().complete.trigger(promise, x)
         second = await wb.await_promise_json(promise)
         return [first, second, await Child.new_phantom("region4").work(x), await wb.step(double, first)]
 
@@ -179,7 +179,7 @@ def atomic_region_completes(tell: Tell) -> object:
 @program
 def atomic_region_of_many(tell: Tell) -> object:
     tell("many", once(Regions.get().many))
-    return [once(Regions.get().many), look(Keeper.get().seen()), look(Child.get("region4").seen())]
+    return [once(Regions.get().many), look(RegionKeeper.get().seen()), look(Child.get("region4").seen())]
 
 
 def book(what: str, round_: int) -> str:
