@@ -670,7 +670,7 @@ def keyed(name: str) -> str:
 
 
 @wb.agent(ephemeral=True)
-class Once:
+class OnceInRegion:
     """A new agent for each call."""
 
     async def work(self, name: str) -> str:
@@ -678,7 +678,7 @@ class Once:
 
 
 @wb.agent
-class Lanes:
+class LanesInRegion:
     """Two tasks in a region."""
 
     async def lane(self, name: str) -> list[str]:
@@ -687,7 +687,7 @@ class Lanes:
         promise = wb.create_promise()
         Bank.get().tell.trigger(promise, f"told {name}")
         told = await wb.await_promise(promise)
-        phantom, once = await Bank.new_phantom().slow(f"phantom {name}"), await Once.get().work(f"once {name}")
+        phantom, once = await Bank.new_phantom().slow(f"phantom {name}"), await OnceInRegion.get().work(f"once {name}")
         return [*drawn, told.decode(), phantom, once]
 
     async def run(self) -> list[list[str]]:
@@ -701,13 +701,13 @@ def test_each_task_of_a_region_has_its_own_again(either: wb.Session) -> None:
     """The tasks get their turns in another order in the second run: keys, chance, promises, agents are as they were."""
     for this in ("first b 1", "first a 2"):
         stop_at(this)
-    Lanes.get().run.trigger()
+    LanesInRegion.get().run.trigger()
     until_at("once a 1")
-    until(lambda: kinds(either, "Lanes()").count("CallDelivered") == 2)
+    until(lambda: kinds(either, "LanesInRegion()").count("CallDelivered") == 2)
     crash_at(either, "first b 1")
     until_at("once b 1")
     gates["first a 2"].set()
-    a, b = wb.run(either.result("Lanes()"), PATIENCE)
+    a, b = wb.run(either.result("LanesInRegion()"), PATIENCE)
     assert done.count(f"a {a[0]}") == 2
     assert done.count(f"b {b[0]}") == 1
     assert len({*a[:4], *b[:4]}) == 8
@@ -716,7 +716,7 @@ def test_each_task_of_a_region_has_its_own_again(either: wb.Session) -> None:
     assert sorted(done).count("phantom a") == done.count("phantom b") == 1
     assert [p.state for p in either.promises()] == ["completed", "completed"]
     either.simulate_crash()
-    assert wb.run(Lanes.get().lane("c"), PATIENCE)[4] == "told c"  # replayed
+    assert wb.run(LanesInRegion.get().lane("c"), PATIENCE)[4] == "told c"  # replayed
 
 
 def test_tasks_beside_hold_from_their_beginning(either: wb.Session) -> None:
@@ -733,7 +733,7 @@ def test_tasks_beside_hold_from_their_beginning(either: wb.Session) -> None:
             return await wb.step(act, "beside", idempotent=False)
 
         async def run(self) -> list[Any]:
-            return [*await asyncio.gather(self.region(), self.other(), Once.get().work("once"))]
+            return [*await asyncio.gather(self.region(), self.other(), OnceInRegion.get().work("once"))]
 
     stop_at("inside 1")
     Beside.get().run.trigger()
@@ -853,7 +853,7 @@ def test_a_task_of_an_inner_region_is_a_part_of_the_outer_one(session: wb.Sessio
 
 
 @wb.agent
-class Planner:
+class PlannerInRegion:
     """Schedules, and cancels what is scheduled, in a region."""
 
     async def cancels(self) -> list[bool]:
@@ -876,28 +876,28 @@ def test_what_a_region_cancelled_is_cancelled_in_each_run(either: wb.Session) ->
     """The answers are those of the run that a crash undid, on replay too."""
     for this in ("cancelled 1", "cancelled 2"):
         stop_at(this)
-    Planner.get().cancels.trigger()
+    PlannerInRegion.get().cancels.trigger()
     crash_at(either, "cancelled 1")
     crash_at(either, "cancelled 2")
-    assert wb.run(either.result("Planner()"), PATIENCE) == [True, False, False]
+    assert wb.run(either.result("PlannerInRegion()"), PATIENCE) == [True, False, False]
     either.simulate_crash()
-    assert wb.run(Planner.get().cancels(), PATIENCE) == [True, False, False]
+    assert wb.run(PlannerInRegion.get().cancels(), PATIENCE) == [True, False, False]
 
 
 def test_what_a_region_scheduled_is_scheduled_once(either: wb.Session) -> None:
     """A schedule of a run that a crash undid is none: what the region then cancels never comes."""
     stop_at("planned 1")
-    Planner.get().plans_and_cancels.trigger()
+    PlannerInRegion.get().plans_and_cancels.trigger()
     until_at("planned 1")
     assert len(either.schedules()) == 1
     crash_at(either, "planned 1")
-    assert wb.run(either.result("Planner()"), PATIENCE) is True
+    assert wb.run(either.result("PlannerInRegion()"), PATIENCE) is True
     until(lambda: wb.run(Bank.get().seen()) == [101, ["at once"]])
     assert either.schedules() == []
 
 
 @wb.agent
-class Overseer:
+class OverseerInRegion:
     """Does things to other agents in a region."""
 
     async def forks(self) -> list[str]:
@@ -924,21 +924,21 @@ def test_what_a_region_did_to_others_is_done_once(either: wb.Session) -> None:
     wb.run(Bank.get().move(1))
     for this in ("forked 1", "deleted 1"):
         stop_at(this)
-    Overseer.get().forks.trigger()
+    OverseerInRegion.get().forks.trigger()
     crash_at(either, "forked 1")
     crash_at(either, "deleted 1")
-    made = wb.run(either.result("Overseer()"), PATIENCE)
+    made = wb.run(either.result("OverseerInRegion()"), PATIENCE)
     assert len(set(made)) == 2
     alive = [a.agent_id for a in either.agents(type="Bank") if a.agent_id != "Bank()" and a.status != "exited"]
     assert alive == made[1:]
     either.simulate_crash()
-    assert wb.run(Overseer.get().jobs(), PATIENCE) == ["item 1 1"]  # replayed before
+    assert wb.run(OverseerInRegion.get().jobs(), PATIENCE) == ["item 1 1"]  # replayed before
 
 
 def test_a_job_that_a_region_runs_anew_is_run_once(either: wb.Session) -> None:
     """`again=True` in a region that runs again: the run that it began is joined."""
     stop_at("ran 1")
-    Overseer.get().jobs.trigger()
+    OverseerInRegion.get().jobs.trigger()
     crash_at(either, "ran 1")
-    assert wb.run(either.result("Overseer()"), PATIENCE) == ["item 1 1"]
+    assert wb.run(either.result("OverseerInRegion()"), PATIENCE) == ["item 1 1"]
     assert done.count("item 1") == 1
