@@ -394,11 +394,28 @@ HELPERS = {
 }
 
 
-def ran(cell: str, space: dict[str, Any]) -> None:
-    """Run a cell in a notebook whose names are these, and have it end as the extension tells of it."""
-    exec(cell, space)  # noqa: S102
-    for listener in tuple(registry.cell_listeners):
-        listener()
+def ran(space: dict[str, Any], *cells: str) -> None:
+    """Run cells in a notebook whose names are these, and have each end as the extension tells of it."""
+    for cell in cells:
+        exec(cell, space)  # noqa: S102
+        for listener in tuple(registry.cell_listeners):
+            listener()
+
+
+def notebook(*cells: str) -> dict[str, Any]:
+    """The names of a notebook of which these cells have run."""
+    names: dict[str, Any] = {"wb": wb, "__name__": "__main__"}
+    ran(names, *cells)
+    return names
+
+
+def begun(session: wb.Session) -> tuple[dict[str, Any], wb.PromiseId, wb.PromiseId]:
+    """A notebook whose shop waits for two promises, one after the other."""
+    names = notebook(*HELPERS.values(), NAMES)
+    first, then = wb.create_promise(), wb.create_promise()
+    names["Shop"].get("a").run.trigger(first, then)
+    wb.run(session.at_rest())
+    return names, first, then
 
 
 @pytest.mark.parametrize("missing", HELPERS)
@@ -407,20 +424,16 @@ def test_names_of_later_cells_are_waited_for(
 ) -> None:
     """A kernel is restarted and its cells are run one by one: an agent whose code asks for more waits, and says so."""
     monkeypatch.setattr(registry, "cells_seen", True)
-    names: dict[str, Any] = {"wb": wb, "__name__": "__main__"}
     with opened(tmp_path / "s.db") as session:
-        for cell in (*HELPERS.values(), NAMES):
-            ran(cell, names)
-        first, then = wb.create_promise(), wb.create_promise()
-        names["Shop"].get("a").run.trigger(first, then)
+        _, first, then = begun(session)
         wb.complete_promise(first, b"one")
         wb.run(session.at_rest())
     forget_shops()
     session = opened(tmp_path / "s.db")
     wb.complete_promise(then, b"two")
-    names = {"wb": wb, "__name__": "__main__"}
+    names = notebook()
     for cell in (NAMES, *(cell for name, cell in HELPERS.items() if name != missing)):
-        ran(cell, names)
+        ran(names, cell)
         wb.run(session.at_rest())
         (row,) = (a for a in session.agents() if a.type == "Shop")
         assert row.status == "undefined"
@@ -428,7 +441,7 @@ def test_names_of_later_cells_are_waited_for(
     assert f"asks for {missing}: run the cell that defines {missing}" in session.why('Shop("a")').sentences[0]
     session.simulate_crash()
     wb.run(session.at_rest())
-    ran(HELPERS[missing], names)
+    ran(names, HELPERS[missing])
     assert wb.run(session.result('Shop("a")')) == "A one two"
     assert [x.kind for x in session.oplog('Shop("a")')].count("AgentFailed") == 0
 
@@ -436,9 +449,7 @@ def test_names_of_later_cells_are_waited_for(
 def test_a_name_that_is_nowhere_is_an_error(session: wb.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """What this process began fails with `NameError` as ever, also after a crash: its cells have run."""
     monkeypatch.setattr(registry, "cells_seen", True)
-    names: dict[str, Any] = {"wb": wb, "__name__": "__main__"}
-    for cell in (*HELPERS.values(), NAMES):
-        ran(cell, names)
+    names = notebook(*HELPERS.values(), NAMES)
     for _ in range(2):
         with pytest.raises(wb.InvocationError, match="nowhere"):
             wb.run(names["Shop"].get("a").wrong())
@@ -447,17 +458,12 @@ def test_a_name_that_is_nowhere_is_an_error(session: wb.Session, monkeypatch: py
 
 def test_a_script_has_no_later_cells(opened: Opener, tmp_path: Path) -> None:
     """Outside notebooks a missing name is an error, also in what an earlier process began."""
-    names: dict[str, Any] = {"wb": wb, "__name__": "__main__"}
     with opened(tmp_path / "s.db") as session:
-        for cell in (*HELPERS.values(), NAMES):
-            ran(cell, names)
-        first, then = wb.create_promise(), wb.create_promise()
-        names["Shop"].get("a").run.trigger(first, then)
-        wb.run(session.at_rest())
+        names, first, _ = begun(session)
     forget_shops()
     session = opened(tmp_path / "s.db")
     del names["early"]
-    ran(NAMES, names)
+    ran(names, NAMES)
     wb.complete_promise(first, b"one")
     with pytest.raises(wb.DivergenceError, match="the end of the invocation, with NameError: name 'early' is not"):
         wb.run(session.result('Shop("a")'))

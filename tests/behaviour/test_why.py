@@ -422,8 +422,8 @@ def test_a_class_that_is_not_defined(opened: Opener, tmp_path: Path, shut: None)
         assert session.why(Boss.get()).links[0].kind == "idle"
 
 
-def test_an_agent_that_diverged(session: wb.Session) -> None:
-    """Divergence tells the index, what the oplog holds, what the code asked for, and what to do."""
+def let_the_boss_diverge(session: wb.Session) -> None:
+    """It asks for something else after a crash than its oplog holds."""
     global odd  # noqa: PLW0603 - see above
     when = wb.create_promise()
     Boss.get().odd.trigger(when)
@@ -432,6 +432,11 @@ def test_an_agent_that_diverged(session: wb.Session) -> None:
     session.simulate_crash()
     wb.complete_promise(when, b"")
     wb.run(session.at_rest(), PATIENCE)
+
+
+def test_an_agent_that_diverged(session: wb.Session) -> None:
+    """Divergence tells the index, what the oplog holds, what the code asked for, and what to do."""
+    let_the_boss_diverge(session)
     found = session.why(Boss.get())
     assert kinds_of(found) == [('Boss("b")', "diverged")]
     assert "diverged at oplog index 3: the oplog holds await_promise" in str(found)
@@ -442,14 +447,7 @@ def test_an_agent_that_diverged(session: wb.Session) -> None:
 
 def test_a_failed_agent_waits_for_nothing(session: wb.Session) -> None:
     """What an agent waited for when it failed it waits for no more, wherever one looks."""
-    global odd  # noqa: PLW0603 - see above
-    when = wb.create_promise()
-    Boss.get().odd.trigger(when)
-    wb.run(session.at_rest(), PATIENCE)
-    odd = True
-    session.simulate_crash()
-    wb.complete_promise(when, b"")
-    wb.run(session.at_rest(), PATIENCE)
+    let_the_boss_diverge(session)
     (row,) = session.agents()
     assert (row.status, row.waits, row.waits_for, row.since) == ("failed", 0, "", None)
     assert all(not promise.waiters for promise in session.promises())

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -149,45 +150,42 @@ def test_a_killed_kernel_loses_nothing_and_repeats_nothing_that_was_done(folder:
     assert done_before >= 15
 
 
-def test_agents_wait_for_the_cell_that_defines_them(folder: Path) -> None:
-    """After a restart agents of a class that is not defined yet wait, visibly, and go on by themselves once it is."""
+@contextmanager
+def restarted(folder: Path, *cells: str) -> Iterator[Kernel]:
+    """A new kernel on the store of one that was killed while `Waits()` waited for a promise, which is completed now."""
     first = Kernel(folder)
     first.run(SETUP)
-    first.run(f"{WAITS}\npid = wb.create_promise()\nWaits.get().m.trigger(pid)\nprint(pid)")
-    said = first.run("print(str(pid))")
+    for cell in cells:
+        first.run(cell)
+    said = first.run("pid = wb.create_promise()\nWaits.get().m.trigger(pid)\nprint(pid)")
     first.kill()
     first.close()
     second = Kernel(folder)
     try:
         second.run("%load_ext workbench\nimport workbench as wb\nsession = wb.start('kernel.db')")
         second.run(f"pid = wb.PromiseId.parse({said.strip()!r})\nprint(wb.complete_promise(pid, b'it'))")
-        assert "undefined" in second.run("print([a.status for a in session.agents() if a.agent_id == 'Waits()'])")
-        second.run(WAITS)
-        assert "got it" in second.run("print(await session.result('Waits()'))")
+        yield second
     finally:
         second.close()
+
+
+def test_agents_wait_for_the_cell_that_defines_them(folder: Path) -> None:
+    """After a restart agents of a class that is not defined yet wait, visibly, and go on by themselves once it is."""
+    with restarted(folder, WAITS) as kernel:
+        assert "undefined" in kernel.run("print([a.status for a in session.agents() if a.agent_id == 'Waits()'])")
+        kernel.run(WAITS)
+        assert "got it" in kernel.run("print(await session.result('Waits()'))")
 
 
 def test_agents_wait_for_the_cell_that_defines_what_they_use(folder: Path) -> None:
     """A restarted kernel's cells are run one by one: agents fail for no name that a later cell will define."""
     uses = WAITS.replace("'got ' +", "'got ' + word() +")
-    first = Kernel(folder)
-    first.run(SETUP)
-    first.run("def word(): return 'one '")
-    said = first.run(f"{uses}\npid = wb.create_promise()\nWaits.get().m.trigger(pid)\nprint(pid)")
-    first.kill()
-    first.close()
-    second = Kernel(folder)
-    try:
-        second.run("%load_ext workbench\nimport workbench as wb\nsession = wb.start('kernel.db')")
-        second.run(f"pid = wb.PromiseId.parse({said.strip()!r})\nprint(wb.complete_promise(pid, b'it'))")
-        second.run(uses)
-        told = second.run("await session.at_rest()\nprint([a.status for a in session.agents() if a.type == 'Waits'])")
+    with restarted(folder, "def word(): return 'one '", uses) as kernel:
+        kernel.run(uses)
+        told = kernel.run("await session.at_rest()\nprint([a.status for a in session.agents() if a.type == 'Waits'])")
         assert "undefined" in told
-        second.run("def word(): return 'another '")
-        assert "got another it" in second.run("print(await session.result('Waits()'))")
-    finally:
-        second.close()
+        kernel.run("def word(): return 'another '")
+        assert "got another it" in kernel.run("print(await session.result('Waits()'))")
 
 
 @pytest.mark.parametrize("job", [JOB, BLOCKING_JOB], ids=["async cell", "blocking cell"])

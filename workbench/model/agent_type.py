@@ -102,7 +102,7 @@ class AgentType:
 
     __slots__ = (
         "cls", "code", "ephemeral", "hints", "init", "job", "known_state", "methods", "name", "needs", "parameters",
-        "signature", "snapshot_every", "source",
+        "required", "signature", "snapshot_every", "source",
     )  # fmt: skip
 
     def __init__(
@@ -131,6 +131,7 @@ class AgentType:
                     "use plain positional parameters",
                 )
         self.parameters = len(self.signature.parameters)
+        self.required = sum(p.default is p.empty for p in self.signature.parameters.values())
         self.hints = {} if plain else _hints(init, _seen_by(init, cls, names))
         self.known_state: KnownTypes = known_types([*_hints(cls, names).values(), *self.hints.values()], names)
         self.needs = [self.hints.get(n) for n in self.signature.parameters]
@@ -177,8 +178,7 @@ class AgentType:
             AgentTypeError: the id is from a time when the constructor took others.
         """
         given = len(agent_id.parameters)
-        needed = sum(p.default is p.empty for p in self.signature.parameters.values())
-        if not needed <= given <= self.parameters:
+        if not self.required <= given <= self.parameters:
             raise AgentTypeError(
                 f"{agent_id} cannot be constructed",
                 f"it is from a time when {self.name} took other parameters than {self.signature}",

@@ -12,7 +12,7 @@ operation, so an oplog that ends in the middle of a run (a fork's, for one) goes
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from hashlib import blake2b
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -47,6 +47,8 @@ from workbench.runtime.pending import Pending
 from workbench.runtime.regions import Regions
 from workbench.runtime.snapshots import restored, taken
 from workbench.runtime.steps import StepWork
+
+_Request = TypeVar("_Request", e.CallMade, e.CallScheduled)
 
 CLEANUP_ROUNDS: Final = 100
 """How often tasks that outlive their invocation are cancelled before the agent counts as stuck."""
@@ -230,7 +232,7 @@ class Instance:
         for _ in range(CLEANUP_ROUNDS):
             leftovers = self.loop.leftover_tasks()
             if not leftovers and not self.pending and not self.timers:
-                if not self.in_region:
+                if self.region is None:
                     break
                 self._end_regions()
             for task in leftovers:
@@ -249,7 +251,7 @@ class Instance:
             return
         self.loop.forget_tasks()  # errors that no code awaited are told now, where a replay still knows that it is one
         ok, value = self._outcome(root, error)
-        entry = self._expect(e.InvocationFinished, _end_in_words(ok, value))
+        entry = self._expect(e.InvocationFinished, _end_in_words(ok, value) if self.replaying else "")
         if entry is None:
             self.host.tick()
             self.host.append(self.agent.uid, e.InvocationFinished(ok, value))
@@ -259,7 +261,7 @@ class Instance:
 
     def _end_regions(self) -> None:
         """End those that outlive all tasks: of a generator that was never used up."""
-        for begun in tuple(self.regions.open) if self.regions is not None else ():
+        for begun in tuple(self.region.open) if self.region is not None else ():
             self.end_region(begun)
         if self.loop.busy:
             self.loop.run_until_quiet()
@@ -343,8 +345,7 @@ class Instance:
         agent = self.agent
         if request.awaited and request.target_id == self.identity.text:
             return self._refuse_self_call(request, line)
-        if self.regions is not None and request.key is None and self.in_region:
-            request = replace(request, key=self._key_in_region(request))
+        request = self._keyed(request)
         entry = self._expect(e.CallMade, asked)
         if entry is None:
             entry = self.host.make_call(agent.uid, target, request, line)
@@ -369,8 +370,7 @@ class Instance:
 
     def schedule(self, request: e.CallScheduled, line: str) -> int:
         """Have a method invoked later; the `seq` that names the schedule."""
-        if self.in_region and request.key is None:
-            request = replace(request, key=self._key_in_region(request))
+        request = self._keyed(request)
         asked = f"schedule {request.target_id}.{request.method}"
         entry = self._expect(e.CallScheduled, asked)
         if entry is None:
@@ -386,17 +386,17 @@ class Instance:
     def cancel_schedule(self, seq: int) -> bool:
         """Take a schedule back; whether it was still pending."""
         entry = self._expect(e.ScheduleCancelled, f"to cancel schedule {seq}")
-        regions = self.regions if self.in_region else None
+        region = self.region
         if entry is None:
             uid, draft = decisions.cancel_schedule(self.host.state, seq, self.agent.uid)
-            if regions is not None and seq in regions.undone.cancelled and seq not in regions.cancelled:
+            if region is not None and seq in region.undone.cancelled and seq not in region.cancelled:
                 draft = replace(draft, again=True)
             entry = self.host.append(uid, draft, calling_line())
         body: Any = entry.body
         if body.schedule != seq:
             self._diverge(entry, f"to cancel schedule {seq}", calling_line())
-        if regions is not None:
-            regions.cancelled.add(seq)
+        if region is not None:
+            region.cancelled.add(seq)
         return bool(body.pending or body.again)
 
     def control(self, verb: str, target_id: str, argument: int, text: str = "") -> Any:
@@ -408,7 +408,7 @@ class Instance:
         """
         asked = f"{verb} {target_id}"
         entry = self._expect(e.ControlMade, asked)
-        done = self.regions.control(verb, target_id, argument) if self.regions is not None and self.in_region else None
+        done = self.region.control(verb, target_id, argument) if self.region is not None else None
         if entry is None:
             try:
                 ok, value = done or self.host.control(self.agent, verb, target_id, argument, text)
@@ -432,7 +432,7 @@ class Instance:
         if self.regions is None:
             self.regions = Regions(self.loop, self._under_way)
         index, began = entry.index, self.started
-        name = self.regions.name if self.regions.open else self.draw("region")
+        name = self.draw("region") if self.region is None else self.region.name
         self.regions.begun(index, name, lambda: self.host.undone_before(self.agent, began, index))
         return index
 
@@ -452,21 +452,24 @@ class Instance:
 
     def region_turn(self) -> "asyncio.Future[None] | None":
         """See `Regions.turn`."""
-        return None if self.regions is None else self.regions.turn(self.loop)
+        return None if self.regions is None else self.regions.turn()
 
     @property
-    def in_region(self) -> bool:
-        """Whether an atomic region is open at this point of the code, which may be a replayed one."""
-        return self.regions is not None and bool(self.regions.open)
+    def region(self) -> Regions | None:
+        """The atomic regions while one is open at this point of the code, which may be a replayed one."""
+        return self.regions if self.regions is not None and self.regions.open else None
 
     def holds(self, op: int) -> bool:
         """Whether the outcome of what the agent began at this index waits for the end of an atomic region."""
         return self.regions is not None and self.regions.holds(op)
 
-    def _key_in_region(self, request: e.CallMade | e.CallScheduled) -> str:
-        """When the region runs again, the target joins the two by this key."""
-        assert self.regions is not None  # noqa: S101 - one is open
-        return self.derive(self.regions.purpose(f"{request.target_id}.{request.method}", request.value))
+    def _keyed(self, request: _Request) -> _Request:
+        """In an atomic region with a key: when the region runs again, the target joins the two by it."""
+        region = self.region
+        if region is None or request.key is not None:
+            return request
+        purpose = region.purpose(f"{request.target_id}.{request.method}", request.value)
+        return replace(request, key=self.derive(purpose))
 
     def drop(self, future: Pending) -> None:
         """The code stopped waiting for an operation."""
@@ -484,7 +487,7 @@ class Instance:
     def create_promise(self) -> PromiseId:
         """Make a promise of this agent."""
         entry = self._expect(e.PromiseCreated, "create_promise")
-        task, again = self.regions.promise() if self.regions is not None and self.regions.open else ("", 0)
+        task, again = self.region.promise() if self.region is not None else ("", 0)
         if entry is None:
             entry = self.host.append(self.agent.uid, e.PromiseCreated(task, again), calling_line())
         made: Any = entry.body
@@ -553,8 +556,8 @@ class Instance:
         body: Any = entry.body
         if not self._names(promise_id, body):
             self._diverge(entry, f"complete_promise {promise_id}", calling_line())
-        if self.regions is not None and self.regions.open:
-            self.regions.completed.add((body.owner, body.promise))
+        if self.region is not None:
+            self.region.completed.add((body.owner, body.promise))
         answer: bool = body.first or body.again
         if answer and body.value != value:
             self._diverge(entry, f"complete_promise {promise_id} with another payload", calling_line())
@@ -562,10 +565,10 @@ class Instance:
 
     def _completed_by_undone_run(self, promise: Promise) -> bool:
         """Whether a run of the open atomic region that a crash undid completed it, and this one has not yet tried."""
-        regions, name = self.regions, (promise.owner, promise.index)
-        if regions is None or not regions.open or promise.completed_by != self.agent.uid:
+        region, name = self.region, (promise.owner, promise.index)
+        if region is None or promise.completed_by != self.agent.uid:
             return False
-        return name in regions.undone.completed and name not in regions.completed
+        return name in region.undone.completed and name not in region.completed
 
     def promise_state(self, promise_id: PromiseId) -> bool:
         """Whether a promise is completed."""
@@ -584,15 +587,17 @@ class Instance:
 
     def step(self, work: StepWork, known: KnownTypes) -> Pending:
         """Begin a side effect; its intent is committed before it runs."""
-        if self.in_region and not work.idempotent:
+        region = self.region
+        if region is not None and not work.idempotent:
             raise RefusedError(
                 f"step {work.name} in an atomic region of {self.agent.text}",
                 "it may not run twice, and the region runs again as a whole when a crash cuts it short",
                 "do the step before or after the region",
             )
         entry = self._expect(e.StepStarted, f"step {work.name}")
-        regions = self.regions if self.in_region else None
-        task, work.tries_undone = ("", 0) if regions is None else regions.step(work.name)
+        task = purpose = ""
+        if region is not None:
+            task, purpose, work.tries_undone = region.step(work.name)
         live = entry is None
         if entry is None:
             self.host.tick()
@@ -600,7 +605,7 @@ class Instance:
         elif entry.body.name != work.name:  # type: ignore[attr-defined]
             self._diverge(entry, f"step {work.name}", calling_line())
         future = self._wait(entry, known)
-        work.key = self.derive(f"step/{entry.index}" if regions is None else regions.purpose(f"step {work.name}"))
+        work.key = self.derive(purpose or f"step/{entry.index}")
         self.work[entry.index] = work
         if live:
             self.host.start_step(self.agent, entry.index, work)
@@ -608,10 +613,10 @@ class Instance:
 
     def fork(self) -> tuple[bool, UUID]:
         """Clone this agent at this line: whether this is the fork, and the fork's phantom id."""
-        if self.regions is not None and self.regions.open:
+        if self.region is not None:
             raise RefusedError(
                 f"fork of {self.agent.text}",
-                f"the atomic region that began at index {self.regions.open[0]} is open",
+                f"the atomic region that began at index {self.region.open[0]} is open",
                 "fork before or after the region",
             )
         self.agent.agent_id.with_phantom(UUID(int=0))  # an id that would be too long is refused on replay too
@@ -648,8 +653,9 @@ class Instance:
 
     def draw(self, purpose: str) -> str:
         """As `derive`, and new at each call."""
-        if self.regions is not None and self.regions.open and self.regions.task():
-            return self.derive(self.regions.purpose(purpose))
+        region = self.region
+        if region is not None and region.task():
+            return self.derive(region.purpose(purpose))
         self.draws += 1
         return self.derive(f"{purpose}/{self.draws}")
 

@@ -231,17 +231,16 @@ def _of_client(target: Method) -> _Body:
 
 
 def _of_class(agent_type: AgentType, method: MethodType) -> _Body:
-    required = sum(p.default is p.empty for p in agent_type.signature.parameters.values())
     takes_item = method.at_most > 0
-    if required > 1:
+    if agent_type.required > 1:
         raise AgentTypeError(
-            f"{agent_type.name} needs {required} constructor parameters",
+            f"{agent_type.name} needs {agent_type.required} constructor parameters",
             "a fan-out can give it the item's number or the item, which is one",
             f"pass a function: async def one(item): return await {agent_type.name}.get(...).{method.name}(item)",
         )
 
     def child(number: int, item: Any) -> Method:
-        args = () if required == 0 else (number,) if takes_item else (item,)
+        args = () if agent_type.required == 0 else (number,) if takes_item else (item,)
         agent_id = agent_type.agent_id(args, {}).with_phantom(new_phantom_id())
         made: Method = getattr(Client(agent_type, agent_id), method.name)
         return made

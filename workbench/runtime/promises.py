@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from workbench.errors import AgentTypeError, DecodingError, EncodingError
+from workbench.errors import DecodingError, EncodingError
 from workbench.ids import PromiseId
 from workbench.model.codec import MAX_BYTES
 from workbench.model.json_form import json_form
+from workbench.questions import arguments
 from workbench.runtime.awaiting import Awaiting
 from workbench.runtime.blocking import wait_blocking
 from workbench.runtime.current import calling_line, current
@@ -40,7 +41,7 @@ class _PromiseWait(Awaiting):
 
     def __init__(self, promise_id: PromiseId) -> None:
         self._begun = True  # nothing to warn of when the id is refused
-        self._promise_id = _checked(promise_id)
+        self._promise_id = arguments.promise_id(promise_id)
         super().__init__()
 
     def _make(self) -> "asyncio.Future[bytes]":
@@ -109,7 +110,7 @@ def complete_promise(promise_id: PromiseId, data: bytes | bytearray | memoryview
     Raises:
         PromiseNotFound: no promise has this id.
     """
-    _checked(promise_id)
+    arguments.promise_id(promise_id)
     payload = _payload(data)
     if current.instance is not None:
         first: bool = current.instance.complete_promise(promise_id, payload)
@@ -157,20 +158,10 @@ def promise_state(promise_id: PromiseId) -> str:
     Raises:
         PromiseNotFound: no promise has this id.
     """
-    _checked(promise_id)
+    arguments.promise_id(promise_id)
     if current.instance is not None:
         return "completed" if current.instance.promise_state(promise_id) else "pending"
     return default_session().promise_state(promise_id)
-
-
-def _checked(promise_id: object) -> PromiseId:
-    if not isinstance(promise_id, PromiseId):
-        raise AgentTypeError(
-            f"{promise_id!r:.80} is no promise id",
-            f"it is a {type(promise_id).__name__}",
-            "pass what create_promise returned",
-        )
-    return promise_id
 
 
 def _from_json(data: bytes, kind: Any) -> Any:

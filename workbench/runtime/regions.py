@@ -89,11 +89,11 @@ class Regions:
             self.wake()
             self._loop.let_go()
 
-    def turn(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None] | None":
+    def turn(self) -> "asyncio.Future[None] | None":
         """A future to wait for before the calling code may begin one, then to be asked for again; None to begin."""
         if not self.open or self._is_within(_within.get()):
             return None
-        future: asyncio.Future[None] = loop.create_future()
+        future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(future)
         return future
 
@@ -163,32 +163,35 @@ class Regions:
     def purpose(self, what: str, content: bytes = b"") -> str:
         """A name for something that is done in a region: the same when the region runs again and does the same."""
         digest = blake2b(content, digest_size=12).hexdigest() if content else ""
-        task = self.task()
-        told = f"{task}:{what}/{digest}" if task else f"{what}/{digest}"
-        self._seen[told] += 1
-        return f"{self.name}/{told}/{self._seen[told]}"
+        told = _told(self.task(), f"{what}/{digest}")
+        return f"{self.name}/{told}/{self._number(told) + 1}"
 
-    def step(self, name: str) -> tuple[str, int]:
-        """A step is begun: the place of its task, and how often runs that were undone have tried it."""
-        task, number = self._numbered(f"step {name}")
-        return task, self.undone.tries.get((task, name, number), 0)
+    def step(self, name: str) -> tuple[str, str, int]:
+        """A step is begun: the place of its task, its purpose, and how often runs that were undone have tried it."""
+        task = self.task()
+        told = _told(task, f"step {name}/")
+        number = self._number(told)
+        return task, f"{self.name}/{told}/{number + 1}", self.undone.tries.get((task, name, number), 0)
 
     def promise(self) -> tuple[str, int]:
         """A promise is made: the place of its task, and the index of the one that it is again, 0 for none."""
-        task, number = self._numbered("promise")
-        return task, self.undone.promises.get((task, number), 0)
+        task = self.task()
+        return task, self.undone.promises.get((task, self._number(_told(task, "promise"))), 0)
 
     def control(self, verb: str, target_id: str, argument: int) -> tuple[bool, bytes] | None:
         """Something is done to another agent: the answer that a run which was undone got, if one has done it."""
-        told = f"control {verb} {target_id} {argument}"
-        self._seen[told] += 1
-        return self.undone.controls.get((verb, target_id, argument, self._seen[told] - 1))
+        number = self._number(f"control {verb} {target_id} {argument}")
+        return self.undone.controls.get((verb, target_id, argument, number))
 
-    def _numbered(self, what: str) -> tuple[str, int]:
-        task = self.task()
-        told = f"{task}:number of {what}"
+    def _number(self, told: str) -> int:
+        """How often this has been done in the region before."""
         self._seen[told] += 1
-        return task, self._seen[told] - 1
+        return self._seen[told] - 1
+
+
+def _told(task: str, what: str) -> str:
+    """What is done, with the place of the task that does it."""
+    return f"{task}:{what}" if task else what
 
 
 class Atomically:
