@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -16,13 +17,24 @@ settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
+pytest_sessionfinish = plugin.pytest_sessionfinish
 pytest_terminal_summary = plugin.pytest_terminal_summary
+pytest_testnodedown = plugin.pytest_testnodedown
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The two options are there without a word in the command."""
     plugin.pytest_addoption(parser)
     repeating.options_known()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`, a file's tests stay in one process, for the sake of its fixtures, and files keep their order."""
+    from xdist.scheduler import LoadFileScheduling  # where it is not installed, nobody calls this
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
 
 
 def pytest_collection_finish() -> None:

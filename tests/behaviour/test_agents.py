@@ -246,7 +246,7 @@ def test_a_parameter_is_copied_into_the_id() -> None:
         lambda: 1,
         {"a": {2}},
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_parameters_without_canonical_text_are_refused(session: wb.Session, value: object) -> None:
     """What has no text that equals only itself is refused when the client is made, and nothing is written."""

@@ -250,7 +250,7 @@ def test_json_that_comes_back_equal(either: wb.Session, value: object, kind: Any
     assert wb.blocking_await_promise_json(promise, kind) == value
 
 
-@pytest.mark.parametrize("data", [5, None, ["x"], object()], ids=repr)
+@pytest.mark.parametrize("data", [5, None, ["x"], object()], ids=lambda data: type(data).__name__)
 def test_payloads_are_bytes(session: wb.Session, data: Any) -> None:
     """A payload that is neither bytes nor text is refused and writes nothing; text is UTF-8."""
     promise = wb.create_promise()

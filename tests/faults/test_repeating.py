@@ -68,6 +68,16 @@ def test_the_line_repeats_in_a_project_of_ones_own(tmp_path: Path) -> None:
     assert f"{arguments}: {problem}" in pytest_says(*shlex.split(arguments), folder=tmp_path).replace("pytest ", "")
 
 
+def test_faults_are_counted_over_processes(tmp_path: Path) -> None:
+    """The number that is told at the end is of all processes that pytest-xdist spread the tests over."""
+    for name in ("one", "other"):
+        counting = f"from workbench.testing.tally import tried\n\ndef test_{name}():\n    tried['kills'] += 1_000\n"
+        (tmp_path / f"test_{name}.py").write_text(counting, "utf-8")
+    said = pytest_says("-p", "workbench.testing.plugin", "-n", "2", folder=tmp_path)
+    assert "2 passed" in said
+    assert "faults tried: 2,000 kills" in said
+
+
 def test_a_fault_is_read_as_it_is_written() -> None:
     """All forms of a fault survive being written and read; what is no fault is refused with an example."""
     try:

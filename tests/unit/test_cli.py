@@ -22,6 +22,12 @@ from workbench.testing import SimulatedClock
 LESSON = lab.FIRST_NOTEBOOK
 
 
+@pytest.fixture(autouse=True)
+def no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests read is not cut to the width of the terminal in which somebody runs them."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the notebooks of a made-up checkout from which the package is run; the current folder is another one."""

@@ -1,17 +1,18 @@
 """Two options for pytest, which repeat what a sweep found: `pytest -p workbench.testing.plugin --seed 17 --fault ...`.
 
 In a `conftest.py`, `pytest_plugins = ["workbench.testing.plugin"]` adds them for good. The run ends with how many
-faults the sweeps have tried.
+faults the sweeps have tried, in all processes where pytest-xdist spreads the tests over some.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Final
+
+import pytest
 
 from workbench.testing import repeating, tally
 
-if TYPE_CHECKING:
-    import pytest
+_TRIED: Final = "workbench_faults_tried"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,6 +25,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Have sweeps try the one fault that is asked for."""
     repeating.repeat(config.getoption("--seed"), config.getoption("--fault"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of pytest-xdist tells how many faults it has tried."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[_TRIED] = dict(tally.tried)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Count what it has told."""
+    tally.tried.update(getattr(node, "workeroutput", {}).get(_TRIED, {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

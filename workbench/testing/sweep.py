@@ -279,18 +279,26 @@ class _Judgement:
         return [f"{name}: {line}" for line in wrong]
 
     def _effects(self, lines: list[str], entries: list[Entry]) -> list[str]:
-        """Each effect at least once; more often only as many more as steps are flagged as run again."""
+        """Each effect at least once; more often only as many more as steps are flagged as run again.
+
+        A step that the code stopped waiting for may have been killed before it did anything.
+        """
         seen = Counter(lines)
-        wrong = [
-            f"effect {name} happened {seen[name]} times, undisturbed {n}"
-            for name, n in self.effects.items()
-            if seen[name] < n
-        ]
+        missing = self.effects - seen
+        wrong = []
+        if missing.total() > _given_up(entries):
+            wrong = [f"effect {name} happened {seen[name]} times, undisturbed {self.effects[name]}" for name in missing]
         surplus = sum((seen - self.effects).values())
         flagged = max(0, _flagged(entries) - self.flagged)  # fewer when a try was never made
         if surplus > flagged:
             wrong.append(f"{surplus} effects too many, and {flagged} attempts flagged: {dict(seen - self.effects)}")
         return wrong
+
+
+def _given_up(entries: list[Entry]) -> int:
+    """How many steps the code stopped waiting for, so that nobody sees to it that they happen."""
+    begun = {(x.agent, x.index) for x in entries if isinstance(x.body, e.StepStarted)}
+    return sum(isinstance(x.body, e.WaitDropped) and (x.agent, x.body.op) in begun for x in entries)
 
 
 def _flagged(entries: list[Entry]) -> int:
