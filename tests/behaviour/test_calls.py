@@ -90,7 +90,7 @@ class Echo:
         return self.id
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_values_arrive_equal_with_equal_types(session: wb.Session, value: object) -> None:
     """Every kind of value arrives equal and of the same type: positional and by keyword, over one hop and two."""
     client = Echo.get()

@@ -30,6 +30,8 @@ Place = tuple["Place | None", int]
 
 TASKS_KEPT: Final = 64
 """Tasks after which those that are done are let go of."""
+_NOTHING: Final[deque[asyncio.Handle]] = deque()
+"""What most agents hold back. An empty queue takes 760 bytes, a sixth of what an agent takes that waits."""
 
 
 class Timers(Protocol):
@@ -107,7 +109,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, timers: Timers) -> None:
         self._ready: deque[asyncio.Handle] = deque()
-        self._held: deque[asyncio.Handle] = deque()
+        self._held = _NOTHING
         self._region: Region | None = None
         self._timers = timers
         self._tasks: list[asyncio.Task[Any]] = []
@@ -191,7 +193,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
 
     def hold(self, region: Region) -> None:
         """Run only what stands in this region, until `let_go`; other code when the region cannot go on without it."""
-        self._region = region
+        self._region, self._held = region, deque()
         waiting = list(self._ready)
         self._ready.clear()
         for handle in waiting:
@@ -199,9 +201,8 @@ class AgentLoop(asyncio.AbstractEventLoop):
 
     def let_go(self) -> None:
         """The region has ended."""
-        self._region = None
         self._ready.extend(self._held)
-        self._held.clear()
+        self._region, self._held = None, _NOTHING
 
     def _may_go_on(self) -> bool:
         """Whether code outside the region has its turn, for the region waits for nothing of its own."""
