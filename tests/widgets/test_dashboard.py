@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,11 @@ from workbench.model.entries import AgentCreated
 from workbench.views.tape import Tape
 from workbench.views.tape_packet import MOST_ROWS
 from workbench.widgets import channel
+from workbench.widgets.dashboard import Dashboard
 from workbench.widgets.pump import PUMP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def whole(log: EntryLog, upto: int | None = None) -> Tape:
@@ -176,6 +180,7 @@ def test_a_page_that_comes_late_gets_a_long_tape_in_parts(front_end: FrontEnd, s
     log = fan_out(5000, done=5000)
     widget = show(Feed(log), hello=False)
     widget.finish()
+    PUMP.flush()  # it sends what its page may not have
     before = len(front_end.packets())
     front_end.hello(widget)
     front_end.until(lambda: sum(packet.head["rows"] for packet in front_end.packets()[before:]) == len(whole(log)))
@@ -344,6 +349,34 @@ def test_finish_keeps_the_picture_and_stops_following(front_end: FrontEnd, show:
     front_end.hello(widget)
     front_end.until(lambda: len(front_end.packets()) > before)
     assert same(Page.of(*front_end.packets()[before:]), log)
+
+
+@pytest.mark.parametrize("end", [Dashboard.finish, Dashboard.leave])
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "with another"])
+def test_who_follows_no_longer_waits_for_nothing(
+    front_end: FrontEnd, show: Show, end: Callable[[Dashboard], None], *, others: bool
+) -> None:
+    """A page that reloads is told that what it has is all: entries that came since are none of this picture's."""
+    log, feed = fan_out(2), Feed()
+    for entry in list(log.entries):
+        if isinstance(entry.body, AgentCreated):
+            log.delete(entry.agent)
+    widget = show(feed)
+    other = show(feed) if others else None
+    feed.commit(log)
+    end(widget)
+    front_end.until(lambda: widget not in widget._channel.widgets)
+    shown = widget._channel.tape.last_seq
+    log.agent("Later(1)")
+    feed.commit(log)
+    if other is not None:
+        other.settle()
+        shown = widget._channel.tape.last_seq
+    before = len(front_end.packets(widget))
+    front_end.hello(widget)
+    front_end.until(lambda: len(front_end.packets(widget)) > before)
+    head = front_end.packets(widget)[-1].head
+    assert (head["seq"], head["total"], head["facts"]["entries"]) == (shown, shown, shown)
 
 
 def test_a_closed_dashboard_is_gone_from_the_screen(front_end: FrontEnd, show: Show) -> None:

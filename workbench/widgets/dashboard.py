@@ -111,6 +111,16 @@ class Dashboard(anywidget.AnyWidget):
         """Whether there are rows that its front end was not sent."""
         return self._place[0] < len(self._channel.tape)
 
+    @property
+    def _follows(self) -> bool:
+        """Whether it is sent what comes."""
+        return self in self._channel.widgets
+
+    @property
+    def _newest(self) -> int:
+        """The entry up to which its page will know all."""
+        return self._channel.feed.committed if self._follows else self._channel.tape.last_seq
+
     def due_packet(self) -> TapePacket | None:
         """The rows to send next; None for none. Hold the channel's lock."""
         if not self.heard:
@@ -133,7 +143,7 @@ class Dashboard(anywidget.AnyWidget):
         return {
             "path": printable(self._session.path),
             "store": printable(Path(self._session.path).name),
-            "entries": self._channel.feed.committed,
+            "entries": self._newest,
             "lag": round(getattr(self._channel.feed, "lag", 0) / 1e6, 1),
             **halted,
         }
@@ -144,7 +154,7 @@ class Dashboard(anywidget.AnyWidget):
             **part.head,
             "tape": self._channel.name,
             "facts": self._facts,
-            "total": self._channel.feed.committed,
+            "total": self._newest,
             "now": self._session.wall() / 1e6,
         }
         self.send(head, [part.data])
@@ -163,7 +173,25 @@ class Dashboard(anywidget.AnyWidget):
             for tell in self.kept:
                 tell()
         if self._leaving and not self.busy:
+            self._stop()
+
+    def _stop(self) -> None:
+        """Follow no longer; a page that waits for more rows is told that these are all."""
+        if self._follows:
             self._channel.remove(self)
+            self._send_due()
+
+    def _send_due(self) -> None:
+        """Send all that is due; while it follows, the next packet, and the rest with the pump's next turns."""
+        while True:
+            with self._channel.lock:
+                part = self.due_packet()
+            if part is None:
+                break
+            self.send_packet(part)
+            if self._follows:
+                PUMP.wake()
+                break
 
     def _heard(self, _widget: Any, message: Any, _buffers: Any) -> None:
         """The front end spoke, on any thread: note it; the pump answers."""
@@ -183,15 +211,7 @@ class Dashboard(anywidget.AnyWidget):
         texts_fit = known and isinstance(text, int) and 0 < text <= len(tape.texts)
         self._place = (row, text) if rows_fit and texts_fit else (0, 1)
         self._facts = {}
-        while True:
-            with self._channel.lock:
-                part = self.due_packet()
-            if part is None:
-                break
-            self.send_packet(part)
-            if self._channel.follows:
-                PUMP.wake()  # the rest with the next turns
-                break
+        self._send_due()
 
     def _answer(self, message: dict[str, Any]) -> None:
         number, kind = message.get("n"), str(message.get("kind"))
@@ -268,9 +288,9 @@ class Dashboard(anywidget.AnyWidget):
 
     def finish(self) -> None:
         """`settle`, then stop following; the picture stays on screen and in the notebook. Harmless when repeated."""
-        if self in self._channel.widgets:
+        if self._follows:
             self.settle()
-            self._channel.remove(self)
+            self._stop()
 
     @property
     def busy(self) -> bool:
@@ -301,7 +321,7 @@ class Dashboard(anywidget.AnyWidget):
 
     def still(self, **_: Any) -> dict[str, Any]:
         """The picture as it is now, without a widget: `image/svg+xml` and `text/plain`."""
-        if self in self._channel.widgets:
+        if self._follows:
             if self._channel.behind > _LONG:  # the page gets it in slices; a person should not wait for all of them
                 return pictures.still_of_state(self._session)
             self._channel.catch_up()
