@@ -17,6 +17,13 @@ def log(*bodies: Body) -> list[Entry]:
     return [Entry(n, 2, n, 0, 0, 0, 0, "", body) for n, body in enumerate(bodies, 1)]
 
 
+def judged() -> sweep._Judgement:
+    """What is said of runs of a program with two effects, of which the undisturbed run had each once."""
+    undisturbed = Report()
+    undisturbed.result = {"result": 1}
+    return sweep._Judgement(undisturbed, ["one", "other"], 0)
+
+
 @pytest.mark.parametrize(
     ("last", "problems"),
     [
@@ -28,16 +35,10 @@ def log(*bodies: Body) -> list[Entry]:
 )
 def test_what_was_given_up_need_not_have_happened(last: Body, problems: list[str]) -> None:
     """A step that lost a race may have been killed before it did anything; one that was awaited happens."""
-    first = Report()
-    first.result = {"result": 1}
-    judged = sweep._Judgement(first, ["one", "other"], 0)
-    assert judged._effects(["one"], log(BEGUN, BEGUN, last)) == problems
+    assert judged()._effects(["one"], log(BEGUN, BEGUN, last)) == problems
 
 
 def test_two_that_are_missing_for_one_given_up() -> None:
     """Each step that was given up excuses one effect."""
-    first = Report()
-    first.result = {"result": 1}
-    judged = sweep._Judgement(first, ["one", "other"], 0)
-    found = judged._effects([], log(BEGUN, BEGUN, e.WaitDropped(2)))
+    found = judged()._effects([], log(BEGUN, BEGUN, e.WaitDropped(2)))
     assert found == [f"effect {name} happened 0 times, undisturbed 1" for name in ("one", "other")]

@@ -65,7 +65,7 @@ def race(launchers: tuple[Launcher, Launcher], folder: Path, rounds: int, times:
                 assert f"in use by process {other} " in text or "in use by another process" in text
             owned += len(report.result["owned"])
         assert violations(read_log(store)) == []
-    assert owned >= rounds * times // 10  # how many depends on the load; a lock that stays gives one a round
+    assert owned >= rounds * times // 4
 
 
 def kill(launchers: tuple[Launcher, Launcher], folder: Path, kills: int) -> None:

@@ -224,7 +224,8 @@ def test_a_blocked_page_does_not_hold_the_runtime(front_end: FrontEnd, show: Sho
 def test_an_unheard_page_is_sent_everything_again_more_and_more_seldom(front_end: FrontEnd, show: Show) -> None:
     """A page that still loads may have missed all: until it speaks all is sent again, after twice as long each time."""
     widget = show(Feed(fan_out(1)), hello=False)
-    widget.finish()  # from now on nobody else has it send
+    widget.finish()
+    PUMP.flush()  # from now on nobody else has it send
     again = [turn for turn in range(2000) if (packet := widget.due_packet()) and packet.head["from"] == 0]
     gaps = [later - sooner for sooner, later in pairwise(again)]
     assert len(gaps) >= 3

@@ -179,10 +179,10 @@ class Dashboard(anywidget.AnyWidget):
         """Follow no longer; a page that waits for more rows is told that these are all."""
         if self._follows:
             self._channel.remove(self)
-            self._send_due()
+            PUMP.post(self._send_due)
 
     def _send_due(self) -> None:
-        """Send all that is due; while it follows, the next packet, and the rest with the pump's next turns."""
+        """Send all that is due, on the pump's thread; while it follows, one packet, and the rest with later turns."""
         while True:
             with self._channel.lock:
                 part = self.due_packet()
